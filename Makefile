@@ -1,0 +1,76 @@
+# twokey: `make serve` serves, `make test` passes every test. Each sets up what it needs, once.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+JOBS ?= 2
+
+hash = $(firstword $(shell cat $(1) | sha256sum | cut -c1-16))
+RUNTIME := $(STAMPS)/runtime-$(call hash,requirements.lock pyproject.toml)
+DEVELOPMENT := $(STAMPS)/development-$(call hash,requirements-dev.lock pyproject.toml)
+CLIENTS := tests/clients/node_modules/.stamp-$(call hash,tests/clients/package-lock.json)
+# Builds of our own package use the build tools of the development lock, hashes and all.
+INSTALL_SELF := $(BIN)/uv pip install --quiet --no-deps --build-constraints requirements-dev.lock --editable .
+
+.PHONY: serve test test-long check format lock clean
+
+serve: $(RUNTIME)
+	@exec $(BIN)/twokey serve
+
+test: $(DEVELOPMENT) $(CLIENTS) chromium
+	$(BIN)/pytest -n $(JOBS) -m "not long"
+
+# Hundreds of kills and the whole client matrix: run before an issue is called resolved.
+test-long: $(DEVELOPMENT) $(CLIENTS) chromium
+	$(BIN)/pytest -n $(JOBS)
+
+check: $(DEVELOPMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_architecture.py
+
+format: $(DEVELOPMENT)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The only lock that names no host: see docs/adr/0004-locks-without-hosts.md.
+lock: $(DEVELOPMENT)
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --all-extras -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev -q -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) tests/clients/node_modules dist
+
+$(BIN)/uv:
+	@echo "Setting up twokey in $(VENV) (once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "twokey needs Python 3.11 or later."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Install the venv module first (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(RUNTIME): | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(INSTALL_SELF)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(DEVELOPMENT): | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(INSTALL_SELF)
+	@mkdir -p $(STAMPS) && touch $@ $(RUNTIME)
+
+$(CLIENTS):
+	@command -v npm >/dev/null || { echo "The tests need Node 20 or later with npm (Debian: apt-get install nodejs npm)."; exit 1; }
+	@echo "Installing the npm clients that the tests drive (once) ..."
+	@cd tests/clients && npm ci --silent
+	@touch $@
+
+# The browser for tests of pages. Where it is missing and may not be installed, those tests say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing chromium (once) ..."; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else echo "chromium is missing: tests of pages will be skipped (Debian: apt-get install chromium)."; fi; }

@@ -1,0 +1,5 @@
+"""`python -m twokey` is `twokey`."""
+
+from twokey.cli.main import main
+
+main()

@@ -1,0 +1,91 @@
+"""A permit: the door's yes to one principal, for one action, on one target. Only `guard/door.py` makes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from twokey.authority.actions import Action
+from twokey.authority.principal import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action is aimed at: an account, a package, a token, or nothing more than the registry.
+
+    `package` is the full name, `scope` its scope without the `@`. `tag` and `version` only tell the trail more.
+    """
+
+    account: str | None = None
+    package: str | None = None
+    scope: str | None = None
+    version: str | None = None
+    tag: str | None = None
+    token: str | None = None
+
+    def __str__(self) -> str:
+        """The target as the trail names it."""
+        if self.package is not None:
+            return f"package:{self.package}" + (f"@{self.version}" if self.version else "")
+        if self.token is not None:
+            return f"token:{self.token}"
+        return f"user:{self.account}" if self.account is not None else "registry"
+
+
+class ProofKind(StrEnum):
+    """How the second factor was shown."""
+
+    TOTP = "totp"
+    RECOVERY = "recovery"
+    CONTINUATION = "continuation"
+    ENROLMENT = "enrolment"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedProof:
+    """A code that was right when its request arrived; nothing is used up until the write consumes it.
+
+    `source` is the authenticator's or recovery code's id, `step` the TOTP time step (0 for a recovery code).
+    """
+
+    kind: ProofKind
+    user_id: int
+    source: str
+    step: int = 0
+
+    @property
+    def reference(self) -> str:
+        """How a continuation names the code it continues: never the code itself."""
+        return f"totp:{self.source}:{self.step}" if self.kind is not ProofKind.RECOVERY else f"recovery:{self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The door's yes. Writing needs one, and a write may do only what its permit says."""
+
+    caller: Caller
+    action: Action
+    target: Target
+    user_id: int | None
+    proof: JudgedProof | None
+    password_proved: bool
+
+    @property
+    def actor(self) -> int:
+        """The id of the account that acts. For actions that the rule table gives to accounts only."""
+        assert self.user_id is not None
+        return self.user_id
+
+    @property
+    def proved_with(self) -> str:
+        """What proved the action, as package pages and the trail say it."""
+        if self.proof is not None:
+            return {
+                "totp": "2FA code",
+                "recovery": "recovery code",
+                "continuation": "2FA code (continued)",
+            }.get(self.proof.kind.value, "2FA code")
+        principal = self.caller.principal
+        if self.password_proved:
+            return "password"
+        return f"{principal.kind.value} token {principal.token_name}" if principal.token_id else principal.kind.value

@@ -1,0 +1,1 @@
+"""Blobs: immutable bytes, named by their SHA-512."""

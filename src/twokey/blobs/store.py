@@ -1,0 +1,59 @@
+"""The contract of a blob store. A blob's key is the SHA-512 of its bytes, hex: no caller's text ever is a path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from twokey.errors import Invalid
+
+_DIGEST = re.compile(r"[0-9a-f]{128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob as a listing shows it. `age_seconds` counts from when it was last put."""
+
+    digest: str
+    size: int
+    age_seconds: float
+
+
+class Blobs(Protocol):
+    """What twokey needs of a place for tarballs."""
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Stores `data` under its digest, durably: when this returns, a power cut loses nothing of it."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """A stream of the blob's bytes. Raises NotFound."""
+
+    def size(self, digest: str) -> int:
+        """The blob's length in bytes. Raises NotFound."""
+
+    def exists(self, digest: str) -> bool:
+        """Whether the blob is there."""
+
+    def delete(self, digest: str) -> None:
+        """Removes the blob, where it is there."""
+
+    def list(self) -> Iterator[Stored]:
+        """Every blob."""
+
+    def leftovers(self) -> Iterator[tuple[str, float]]:
+        """Temporary files that an interrupted put left: name and age in seconds."""
+
+    def delete_leftover(self, name: str) -> None:
+        """Removes one of them."""
+
+    def check(self) -> None:
+        """Raises where nothing could be stored now."""
+
+
+def check_digest(digest: str) -> str:
+    """The digest, if it is one. Raises Invalid."""
+    if not _DIGEST.fullmatch(digest):
+        raise Invalid("A blob is named by its SHA-512 in hexadecimal digits.")
+    return digest

@@ -1,0 +1,285 @@
+"""`twokey admin`: what only the operator may do, on the data folder. Every change goes through the door."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from twokey.accounts import users
+from twokey.audit.events import Event
+from twokey.authority.actions import Action
+from twokey.authority.permit import Permit, Target
+from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
+from twokey.cli import upkeep
+from twokey.cli.context import settings_from
+from twokey.clock import SystemClock, iso
+from twokey.errors import Invalid
+from twokey.registry import Registry, open_registry
+from twokey.two_factor import enrolment, recovery_codes
+from twokey.two_factor.redeem import account_key
+
+
+class Operator:
+    """The operator at work: a registry, and the caller that the trail names."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Works on `registry` as the system user that runs the command."""
+        self.registry = registry
+        name = pwd.getpwuid(os.getuid()).pw_name
+        self.caller = Caller(
+            principal=Principal(CredentialKind.OPERATOR, user_name=name),
+            evidence=Evidence(),
+            address="local",
+            user_agent="twokey admin",
+            request_id=f"admin-{os.getpid()}",
+            received_at=registry.clock.now(),
+        )
+
+    def permit(self, action: Action = Action.OPERATE, account: str | None = None) -> Permit:
+        """The door's permit for an action of the operator."""
+        return self.registry.door.require(self.caller, action, Target(account=account))
+
+
+@contextmanager
+def operator(ctx: click.Context) -> Iterator[Operator]:
+    """The operator on the data folder of this run."""
+    registry = open_registry(settings_from(ctx), SystemClock())
+    try:
+        yield Operator(registry)
+    finally:
+        registry.close()
+
+
+def _new_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+@click.group()
+def user() -> None:
+    """Accounts."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--email", help="The account's mail address; asked for where it is not given.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+@click.option("--administrator", is_flag=True, help="Make the account an administrator at once.")
+@click.pass_context
+def create(ctx: click.Context, name: str, email: str | None, password_stdin: bool, administrator: bool) -> None:
+    """Make an account."""
+    with operator(ctx) as work:
+        users.check_name(name)
+        if email is None and not password_stdin:
+            email = click.prompt("Email")
+        email = users.check_email(email or f"{name}@localhost.localdomain")
+        context = (name, email, email.partition("@")[0])
+        password_hash = work.registry.passwords.hash(_new_password(password_stdin), context=context)
+        with work.registry.door.write(work.permit(Action.SIGN_UP, name)) as tx:
+            users.create(tx, name, email, password_hash, administrator=administrator)
+    click.echo(f"The account {name} is made. It signs in with: npm login --auth-type=legacy")
+
+
+@user.command("list")
+@click.pass_context
+def list_users(ctx: click.Context) -> None:
+    """List the accounts."""
+    with operator(ctx) as work:
+        work.permit()
+        with work.registry.database.read() as connection:
+            accounts = users.every(connection)
+    if not accounts:
+        click.echo("There is no account yet: twokey admin user create NAME makes one.")
+        return
+    table = Table("name", "email", "two-factor auth", "administrator", "state", "created", box=None)
+    for each in accounts:
+        state = "closed" if each.disabled else ("codes suspended" if each.suspended else "open")
+        admin = "yes" if each.administrator else ""
+        table.add_row(each.name, each.email, each.mode or "disabled", admin, state, iso(each.created_at)[:10])
+    Console().print(table)
+
+
+@user.command()
+@click.argument("name")
+@click.pass_context
+def show(ctx: click.Context, name: str) -> None:
+    """Show one account."""
+    with operator(ctx) as work:
+        work.permit(account=name)
+        with work.registry.database.read() as connection:
+            account = users.get(connection, name)
+            facts = {
+                "name": account.name,
+                "email": account.email,
+                "two-factor auth": account.mode or "disabled",
+                "recovery codes left": recovery_codes.left(connection, account.id),
+                "codes suspended": account.suspended,
+                "administrator": account.administrator,
+                "closed": account.disabled,
+                "tokens": users.live_tokens(connection, account.id),
+                "created": iso(account.created_at),
+                "updated": iso(account.updated_at),
+            }
+    for key, value in facts.items():
+        click.echo(f"{key}: {value}")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+@click.pass_context
+def password(ctx: click.Context, name: str, password_stdin: bool) -> None:
+    """Give an account a new password. Two-factor authentication stays as it is."""
+    with operator(ctx) as work:
+        with work.registry.database.read() as connection:
+            account = users.get(connection, name)
+        context = (name, account.email, account.email.partition("@")[0])
+        password_hash = work.registry.passwords.hash(_new_password(password_stdin), context=context)
+        with work.registry.door.write(work.permit(Action.CHANGE_PASSWORD, name)) as tx:
+            users.change_password(tx, account.id, name, password_hash)
+            users.end_continuations(tx, account.id)
+    click.echo(f"The account {name} has a new password.")
+
+
+def _switch(command: str, help_text: str, said: str) -> click.Command:
+    @click.argument("name")
+    @click.pass_context
+    def run(ctx: click.Context, name: str) -> None:
+        with operator(ctx) as work, work.registry.door.write(work.permit(account=name)) as tx:
+            if command in ("disable", "enable"):
+                users.set_disabled(tx, name, command == "disable")
+            else:
+                users.set_administrator(tx, name, command == "grant")
+        click.echo(said.format(name=name))
+
+    return click.command(command, help=help_text)(run)
+
+
+for _command, _help, _said in (
+    ("disable", "Close an account to every credential.", "The account {name} is closed: its tokens are refused."),
+    ("enable", "Open a closed account again.", "The account {name} is open again."),
+    ("grant", "Make an account an administrator.", "{name} is an administrator."),
+    ("revoke", "Make an administrator an ordinary account.", "{name} is no longer an administrator."),
+):  # fmt: skip
+    user.add_command(_switch(_command, _help, _said))
+
+
+@click.group("second-factor")
+def second_factor() -> None:
+    """Second factors."""
+
+
+@second_factor.command()
+@click.argument("name")
+@click.pass_context
+def reset(ctx: click.Context, name: str) -> None:
+    """Take an account's second factor away, for a user who lost phone and recovery codes.
+
+    Make sure by another way that it is the account's owner who asks.
+    """
+    with operator(ctx) as work, work.registry.door.write(work.permit(account=name)) as tx:
+        account = users.get(tx.connection, name)
+        enrolment.disable(tx, account.id, Event.SECOND_FACTOR_RESET)
+        users.forget_attempts(tx, [account_key(account.id)])
+    click.echo(f"Two-factor authentication of {name} is off. {name} should turn it on again at once:")
+    click.echo("  npm profile enable-2fa auth-and-writes")
+
+
+@click.group()
+def audit() -> None:
+    """The audit trail."""
+
+
+@audit.command("list")
+@click.option("--user", "account", help="Only events of this account.")
+@click.option("--event", help="Only events of this kind, such as package:version:publish.")
+@click.option("--last", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest.")
+@click.pass_context
+def list_events(ctx: click.Context, account: str | None, event: str | None, last: int) -> None:
+    """List recent events."""
+    if event is not None and event not in list(Event):
+        raise Invalid(f"There is no event {event!r}: docs/operate.md lists them all.")
+    with operator(ctx) as work:
+        work.permit()
+        entries = list(work.registry.trail.entries(account=account, event=event))[-last:]
+    for entry in entries:
+        document = entry.document
+        at = document["at"]
+        assert isinstance(at, int)
+        reason = f" ({document['reason']})" if document["reason"] else ""
+        who = document["actor"] or document["account"] or "-"
+        columns = f"{entry.seq:>7}  {iso(at)}  {document['event']:<34} {document['outcome']:<8} {who:<16}"
+        click.echo(f"{columns} {document['resource']}{reason}")
+
+
+@audit.command()
+@click.pass_context
+def export(ctx: click.Context) -> None:
+    """Print every event as a line of JSON with its hash, for another system to keep."""
+    with operator(ctx) as work:
+        work.permit()
+        for entry in work.registry.trail.entries():
+            click.echo(json.dumps({"hash": entry.hash, "event": entry.document}, ensure_ascii=False, sort_keys=True))
+
+
+@audit.command()
+@click.pass_context
+def verify(ctx: click.Context) -> None:
+    """Recompute the hash chain. Exit 1 where it does not hold."""
+    with operator(ctx) as work:
+        work.permit()
+        verdict = work.registry.trail.verify()
+    if verdict.reason is not None:
+        click.echo(f"The audit trail does not hold: {verdict.reason}. {verdict.events} events before it do.", err=True)
+        sys.exit(1)
+    click.echo(f"The audit trail holds: {verdict.events} events.")
+
+
+@click.group()
+def keys() -> None:
+    """The keys of the vault."""
+
+
+@keys.command()
+@click.pass_context
+def rotate(ctx: click.Context) -> None:
+    """Make a new key and seal every secret under it. Interrupted, it goes on when it is run again."""
+    with operator(ctx) as work:
+        report = upkeep.rotate_keys(work.registry, work.permit())
+    click.echo(report)
+
+
+@click.command()
+@click.pass_context
+def fsck(ctx: click.Context) -> None:
+    """Read every tarball again and compare. Exit 1 where one is missing or broken."""
+    with operator(ctx) as work:
+        report = upkeep.check_blobs(work.registry, work.permit())
+    for line in report.lines:
+        click.echo(line)
+    sys.exit(1 if report.faults else 0)
+
+
+@click.command()
+@click.pass_context
+def gc(ctx: click.Context) -> None:
+    """Remove tarballs that no version names and that are older than 24 hours, and rows that have run out."""
+    with operator(ctx) as work:
+        for line in upkeep.collect_garbage(work.registry, work.permit()):
+            click.echo(line)
+
+
+def register(admin: click.Group) -> None:
+    """Hangs every command into `twokey admin`."""
+    for command in (user, second_factor, audit, keys, fsck, gc):
+        admin.add_command(command)

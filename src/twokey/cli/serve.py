@@ -1,0 +1,155 @@
+"""`twokey serve`: sockets, banner, and a server that stops cleanly."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+import twokey
+from twokey.app import application
+from twokey.cli import logs
+from twokey.clock import Clock
+from twokey.errors import ConfigurationError
+from twokey.registry import open_registry
+from twokey.settings import Settings
+
+GRACE_SECONDS = 8
+IDLE_SECONDS = 65
+NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+
+
+def run(settings: Settings, *, clock: Clock) -> int:
+    """Serves until SIGINT or SIGTERM. Returns the exit code.
+
+    Raises ConfigurationError for a port in use and for whatever else stops a start.
+    """
+    logs.set_up(settings.log_level)
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(each) for each in listen(settings)]
+        port: int = sockets[0].getsockname()[1]
+        registry = open_registry(settings, clock)
+        config = uvicorn.Config(
+            application(registry, port),
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # TWOKEY_TRUSTED_PROXIES decides, in http/caller.py
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        _Server(config, banner(settings, port)).run(sockets)
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it listens and stops once, however many signals come.
+
+    `make` hands on a signal that the terminal has sent already, so a second one must not cut the first short.
+    """
+
+    def __init__(self, config: uvicorn.Config, text: str) -> None:
+        super().__init__(config)
+        self._text = text
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts, then prints the banner."""
+        await super().startup(sockets)
+        print(self._text, flush=True)  # noqa: T201
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handles SIGINT and SIGTERM as a wish to stop, and does not raise them again afterwards."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Asks for the clean stop."""
+        self.should_exit = True
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """The listening sockets; for `localhost` on both loopback addresses. Raises ConfigurationError."""
+    if settings.host != "localhost":
+        return [_bound(settings.host, settings.port)]
+    first = _bound("127.0.0.1", settings.port)
+    port = first.getsockname()[1]
+    try:
+        return [first, _bound("::1", port)]
+    except ConfigurationError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in NO_IPV6:
+            return [first]
+        first.close()
+        raise
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigurationError(f"TWOKEY_HOST={host} is no address of this machine: {error.strerror}.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} on {host} is in use: stop what listens there, or set TWOKEY_PORT to another."
+        else:
+            message = f"{host} port {port} cannot be listened on: {error.strerror}. Set TWOKEY_HOST or TWOKEY_PORT."
+        raise ConfigurationError(message) from error
+    return listener
+
+
+def banner(settings: Settings, port: int) -> str:
+    """What a new user needs: the address, the npm command, where the data lies, how to make an administrator."""
+    host = "localhost" if settings.host == "localhost" else settings.host
+    local = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = (settings.url or local) + "/"
+    program = [_program()]
+    if settings.data != Path("data"):
+        program += ["--data", str(settings.data)]
+    sign_up = "open" if settings.signup_open else "closed"
+    lines = [
+        f"twokey {twokey.__version__} listens on {local}/",
+        "",
+        f"  use it              npm config set registry {address}",
+        f"  an account          npm adduser --auth-type=legacy   (sign-up is {sign_up}; npm 12: next line)",
+        f"                      {shlex.join([*program, 'admin', 'user', 'create', 'NAME'])}",
+        f"  an administrator    {shlex.join([*program, 'admin', 'user', 'grant', 'NAME'])}",
+        f"  the data            {settings.data.absolute()}",
+        "  stop                Ctrl-C",
+    ]
+    return "\n".join(lines)
+
+
+def _program() -> str:
+    """The command as it can be typed from here."""
+    path = Path(sys.argv[0]).absolute()
+    if path.name != "twokey":
+        return "twokey"
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,221 @@
+"""The operator's upkeep: rotate keys, check blobs, collect garbage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from twokey.audit.events import Event
+from twokey.audit.transaction import Transaction
+from twokey.authority.permit import Permit
+from twokey.clock import DAY, MINUTE
+from twokey.db.schema import (
+    AuditAddress,
+    Authenticator,
+    BurnedStep,
+    Continuation,
+    InstanceSecret,
+    Package,
+    RecoverySet,
+    Version,
+)
+from twokey.registry import Registry, instance_context
+from twokey.throttle import forget
+from twokey.two_factor import enrolment, recovery_codes, totp
+from twokey.vault import Vault, key_id_of
+
+BATCH = 100
+GRACE_SECONDS = 86_400
+ADDRESSES_KEPT = 90 * DAY
+CHUNK = 1024 * 1024
+
+
+def rotate_keys(registry: Registry, permit: Permit) -> str:
+    """Seals every secret under a new key, in small transactions; goes on where a run before was interrupted.
+
+    Keys that no row names any more are dropped from the file, but for the one before the newest: a server that has not
+    looked at the file since may just be sealing under it. Returns what was done, as a sentence.
+    """
+    vault, database = registry.vault, registry.database
+    with database.read() as connection:
+        resumed = bool(_named_keys(connection) - {vault.newest_key_id})
+    previous = vault.newest_key_id
+    key_id = previous if resumed else vault.add_key()
+    count = 0
+    for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_instance_secrets):
+        while done := _batch(registry, permit, reseal, key_id):
+            count += done
+    with database.read() as connection:
+        unused = vault.key_ids - _named_keys(connection) - {key_id, previous}
+    vault.drop_keys(frozenset(unused))
+    how = "The rotation that was interrupted is finished" if resumed else "A new key is in use"
+    return f"{how}: {count} secrets were sealed again under the key {key_id}. Copy vault.key to where its copies are."
+
+
+def _batch(registry: Registry, permit: Permit, reseal: Callable[[Transaction, Vault, str], int], key_id: str) -> int:
+    with registry.door.write(permit) as tx:
+        done = reseal(tx, registry.vault, key_id)
+        tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": reseal.__name__[8:]})
+    return done
+
+
+def _named_keys(connection: Connection) -> set[str]:
+    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
+    return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
+
+
+def _reseal_authenticators(tx: Transaction, vault: Vault, key_id: str) -> int:
+    rows = tx.connection.execute(
+        select(Authenticator.id, Authenticator.user_id, Authenticator.sealed_secret)
+        .where(Authenticator.key_id != key_id)
+        .limit(BATCH)
+        .with_for_update()
+    ).all()
+    for row_id, user_id, sealed in rows:
+        context = enrolment.seal_context(row_id, user_id)
+        fresh = vault.seal(vault.open(sealed, context), context)
+        values = {"sealed_secret": fresh, "key_id": key_id_of(fresh)}
+        tx.connection.execute(update(Authenticator).where(Authenticator.id == row_id).values(**values))
+    return len(rows)
+
+
+def _reseal_recovery_sets(tx: Transaction, vault: Vault, key_id: str) -> int:
+    rows = tx.connection.execute(
+        select(RecoverySet.id, RecoverySet.user_id, RecoverySet.sealed_key)
+        .where(RecoverySet.key_id != key_id)
+        .limit(BATCH)
+        .with_for_update()
+    ).all()
+    for row_id, user_id, sealed in rows:
+        context = recovery_codes.seal_context(row_id, user_id)
+        fresh = vault.seal(vault.open(sealed, context), context)
+        values = {"sealed_key": fresh, "key_id": key_id_of(fresh)}
+        tx.connection.execute(update(RecoverySet).where(RecoverySet.id == row_id).values(**values))
+    return len(rows)
+
+
+def _reseal_instance_secrets(tx: Transaction, vault: Vault, key_id: str) -> int:
+    rows = tx.connection.execute(
+        select(InstanceSecret.name, InstanceSecret.sealed)
+        .where(InstanceSecret.key_id != key_id)
+        .limit(BATCH)
+        .with_for_update()
+    ).all()
+    for name, sealed in rows:
+        fresh = vault.seal(vault.open(sealed, instance_context(name)), instance_context(name))
+        values = {"sealed": fresh, "key_id": key_id_of(fresh)}
+        tx.connection.execute(update(InstanceSecret).where(InstanceSecret.name == name).values(**values))
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobReport:
+    """What fsck found. `faults`: how many blobs are missing or broken."""
+
+    lines: list[str]
+    faults: int
+
+
+def check_blobs(registry: Registry, permit: Permit) -> BlobReport:
+    """Hashes every blob again and compares it with its name and with what the versions name."""
+    versions = _named_blobs(registry)
+    lines: list[str] = []
+    seen: set[str] = set()
+    orphans = 0
+    for stored in registry.blobs.list():
+        seen.add(stored.digest)
+        if _hashed(registry, stored.digest) != stored.digest:
+            owner = versions.get(stored.digest, "no version")
+            lines.append(f"broken    {stored.digest[:16]}  {owner}: its bytes are not what was published")
+        elif stored.digest not in versions:
+            orphans += 1
+            lines.append(f"orphan    {stored.digest[:16]}  {stored.size} bytes, named by no version: gc removes it")
+    lines += [
+        f"missing   {digest[:16]}  {owner}: its bytes are gone"
+        for digest, owner in sorted(versions.items(), key=lambda item: item[1])
+        if digest not in seen
+    ]
+    faults = sum(line.startswith(("broken", "missing")) for line in lines)
+    lines += [
+        f"leftover  {name}  of an upload that was cut off: gc removes it" for name, _ in registry.blobs.leftovers()
+    ]
+    if faults:
+        with registry.door.write(permit) as tx:
+            tx.record(Event.INTEGRITY_FAULT, resource="blobs", details={"faults": faults})
+    lines.append(f"{len(versions)} tarballs named, {len(seen)} stored, {faults} missing or broken, {orphans} orphans.")
+    return BlobReport(lines, faults)
+
+
+def collect_garbage(registry: Registry, permit: Permit) -> list[str]:
+    """Removes orphan blobs and left-over files older than 24 hours, and rows that have run out. Returns what it did."""
+    named = _named_blobs(registry)
+    candidates = [
+        stored.digest
+        for stored in registry.blobs.list()
+        if stored.digest not in named and stored.age_seconds > GRACE_SECONDS
+    ]
+    removed = sum(_remove_orphan(registry, permit, digest) for digest in candidates)
+    leftovers = [name for name, age in registry.blobs.leftovers() if age > GRACE_SECONDS]
+    for name in leftovers:
+        registry.blobs.delete_leftover(name)
+    with registry.door.write(permit) as tx:
+        rows = tidy(registry, tx.connection, tx.now)
+        tx.record(
+            Event.GARBAGE_COLLECT,
+            resource="blobs",
+            details={"blobs": removed, "leftovers": len(leftovers), "rows": rows},
+        )
+    return [
+        f"{removed} orphan tarballs, {len(leftovers)} left-over files and {rows} rows that had run out were removed."
+    ]
+
+
+def tidy(registry: Registry, connection: Connection, now: int) -> int:
+    """Deletes rows that have run out: attempts, continuations, pending enrolments, old addresses. Returns how many."""
+    pending_before = now - registry.settings.enrolment_minutes * MINUTE
+    count = forget(connection, now - 2 * DAY)
+    for statement in (
+        delete(Continuation).where(Continuation.expires_at < now),
+        delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),
+        delete(Authenticator).where(
+            Authenticator.state == enrolment.PENDING, Authenticator.created_at < pending_before
+        ),
+        delete(AuditAddress).where(AuditAddress.at < now - ADDRESSES_KEPT),
+    ):
+        count += connection.execute(statement).rowcount
+    return count
+
+
+def _remove_orphan(registry: Registry, permit: Permit, digest: str) -> bool:
+    """Removes one orphan, under the lock that a publish of the same bytes takes, after a last look."""
+    with registry.door.write(permit) as tx:
+        registry.database.lock(tx.connection, f"blob:{digest}")
+        named = tx.connection.execute(
+            select(Version.id).where(Version.digest == digest, Version.removed_at.is_(None)).limit(1)
+        ).one_or_none()
+        tx.record(Event.GARBAGE_COLLECT, resource=f"blob:{digest[:16]}", details={"removed": named is None})
+        if named is None:
+            registry.blobs.delete(digest)
+    return named is None
+
+
+def _named_blobs(registry: Registry) -> dict[str, str]:
+    """The digest of every published version, with `name@version` for people."""
+    query = (
+        select(Version.digest, Package.name, Version.version)
+        .join(Package, Package.id == Version.package_id)
+        .where(Version.removed_at.is_(None))
+    )
+    with registry.database.read() as connection:
+        return {digest: f"{name}@{version}" for digest, name, version in connection.execute(query)}
+
+
+def _hashed(registry: Registry, digest: str) -> str:
+    hasher = hashlib.sha512()
+    with registry.blobs.open(digest) as stream:
+        while chunk := stream.read(CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()

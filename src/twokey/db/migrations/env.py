@@ -1,0 +1,15 @@
+"""alembic's entry: the connection and its transaction are the caller's (db/migrate.py)."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from twokey.db.schema import Table
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Table.metadata,
+    render_as_batch=True,
+    transactional_ddl=False,
+)
+context.run_migrations()

@@ -1,0 +1,120 @@
+"""Who calls: the Authorization header to a principal. The one place that looks at it (security.md 1, D1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Sequence
+
+from twokey.accounts import users
+from twokey.accounts.passwords import Passwords, address_block
+from twokey.audit.events import Event
+from twokey.audit.trail import Trail
+from twokey.authority.principal import ANONYMOUS, Caller, CredentialKind, Evidence, Principal
+from twokey.db.engine import Database
+from twokey.errors import AddressRefused, Invalid, PasswordRequired, Unauthenticated
+from twokey.tokens import tokens
+
+LONGEST_HEADER = 4096
+
+
+class Authenticator:
+    """Turns the Authorization header of a request into a principal."""
+
+    def __init__(self, database: Database, passwords: Passwords, trail: Trail) -> None:
+        """Looks tokens up in `database`, asks `passwords` for Basic authentication."""
+        self._database = database
+        self._passwords = passwords
+        self._trail = trail
+
+    def principal(self, headers: Sequence[str], caller: Caller) -> Principal:
+        """The principal of a request whose Authorization headers are `headers`; `caller` holds its circumstances.
+
+        Raises Invalid (more than one header), Unauthenticated, AddressRefused, PasswordRequired, Throttled, Busy.
+        """
+        if not headers:
+            return ANONYMOUS
+        if len(headers) > 1:
+            raise Invalid("The request carries more than one Authorization header: send one.")
+        scheme, _, value = headers[0].strip().partition(" ")
+        value = value.strip()
+        if len(headers[0]) > LONGEST_HEADER:
+            raise Unauthenticated("The Authorization header is too long to be one.")
+        if scheme.lower() == "bearer":
+            return self._bearer(value, caller)
+        if scheme.lower() == "basic":
+            return self._basic(value, caller)
+        raise Unauthenticated("Only Bearer tokens and Basic authentication are understood: run npm login.")
+
+    def _bearer(self, text: str, caller: Caller) -> Principal:
+        if text.startswith("${"):
+            raise Unauthenticated(f"The token is the literal text {text}: the environment variable is not set.")
+        with self._database.read() as connection:
+            found = tokens.find(connection, text, caller.received_at)
+        if found is None:
+            raise Unauthenticated("This token is unknown, expired or revoked: run npm login, or make a new one.")
+        if found.user_disabled:
+            raise Unauthenticated("This account is closed: ask the operator of this registry.")
+        listed = found.listed
+        if not _allows(listed.limits.cidr, caller.address):
+            raise AddressRefused("This token may not be used from this address.")
+        principal = Principal(
+            kind=listed.kind,
+            user_id=found.user_id,
+            user_name=found.user_name,
+            token_id=listed.id,
+            token_key=listed.key,
+            token_name=listed.name,
+            limits=listed.limits,
+        )
+        if found.touch_due:
+            self._note_use(principal, caller, first=found.first_use)
+        return principal
+
+    def _note_use(self, principal: Principal, caller: Caller, *, first: bool) -> None:
+        assert principal.token_id is not None
+        with self._database.write() as connection:
+            tokens.touch(connection, principal.token_id, caller.received_at, caller.address, caller.user_agent)
+            if first:
+                self._trail.append(
+                    connection, Event.TOKEN_FIRST_USE, _with(caller, principal), at=caller.received_at,
+                    account=principal.user_name, resource=f"token:{principal.token_key}",
+                )  # fmt: skip
+
+    def _basic(self, text: str, caller: Caller) -> Principal:
+        try:
+            name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise Unauthenticated("The Basic credentials cannot be read: run npm login.") from error
+        if not colon or not name:
+            raise Unauthenticated("The Basic credentials hold no password: run npm login.")
+        checked = self._passwords.check(name, password, caller)
+        if not checked.right or checked.user_id is None:
+            self._trail.count_anonymous(Event.LOGIN_FAILED, caller, address_block(caller.address), caller.received_at)
+            raise PasswordRequired("Unknown user or wrong password.")
+        with self._database.read() as connection:
+            account = users.by_id(connection, checked.user_id)
+        if account.disabled:
+            raise Unauthenticated("This account is closed: ask the operator of this registry.")
+        if account.mode is not None:
+            raise Unauthenticated(
+                "This account has two-factor authentication on: run npm login, which asks for a code."
+            )
+        return Principal(CredentialKind.LOGIN, account.id, account.name, password_proved=True)
+
+
+def _allows(networks: Sequence[str], address: str) -> bool:
+    if not networks:
+        return True
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+        client = client.ipv4_mapped
+    return any(client in ipaddress.ip_network(network) for network in networks)
+
+
+def _with(caller: Caller, principal: Principal) -> Caller:
+    return Caller(principal, Evidence(), caller.address, caller.user_agent, caller.request_id, caller.received_at)

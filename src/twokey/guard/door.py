@@ -1,0 +1,228 @@
+"""THE DOOR. Whether a caller may do a thing now, and what proof it needs, is decided here and nowhere else.
+
+    permit = door.require(caller, Action.PUBLISH, target)    # judges what was shown; raises
+    ...                                                      # slow work without effect
+    with door.write(permit) as tx:                           # consumes the proof, asks again, audits
+        packages.publish(tx, ...)
+
+`write` asks the whole question again inside the transaction, with the rows locked: whatever changed since `require`
+(a revoked token, a removed owner, a new policy) counts, and two publishes side by side do not disturb each other, as
+comparing a revision would make them (docs/adr/0003-ask-twice.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from twokey.accounts.passwords import Passwords, address_block
+from twokey.audit.events import Event
+from twokey.audit.trail import Trail
+from twokey.audit.transaction import Transaction
+from twokey.authority.actions import READS, Action, Code
+from twokey.authority.permit import JudgedProof, Permit, Target
+from twokey.authority.principal import Caller, CredentialKind, Evidence
+from twokey.clock import Clock, hour_minute
+from twokey.db.engine import Database
+from twokey.errors import NotFound, PasswordRequired, Refused, Throttled, Unauthenticated
+from twokey.guard import facts as gathering
+from twokey.guard.decide import Allow, Decision, ProofNeeded, Reason, Refuse, decide
+from twokey.guard.facts import Facts
+from twokey.guard.sentences import refusal
+from twokey.settings import Settings
+from twokey.throttle import Bucket, Limit, full_until, record
+from twokey.two_factor.redeem import Redeemer
+
+WRONG_PASSWORD = "Wrong password: this takes the password of your account."
+UNKNOWN_OR_WRONG = "Unknown user or wrong password."
+CLOSED = " Sign-up is closed on this registry: ask its operator for an account."
+
+
+class Door:
+    """The one door of a registry."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        redeemer: Redeemer,
+        trail: Trail,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        """Everything that a decision rests on."""
+        self._database = database
+        self._passwords = passwords
+        self._redeemer = redeemer
+        self._trail = trail
+        self._settings = settings
+        self._clock = clock
+
+    def require(self, caller: Caller, action: Action, target: Target, *, removes_last_factor: bool = False) -> Permit:
+        """A permit for the action on the target, where the caller may have one with what they showed.
+
+        Raises Unauthenticated, PasswordRequired, ProofRequired, Refused, NotFound, Throttled, Busy.
+        Wrong passwords and codes are counted and recorded before this raises; a right code stays unused until `write`.
+        """
+        facts = self._facts(caller, action, target, removes_last_factor=removes_last_factor)
+        decision = decide(facts)
+        user_id, password_proved, proof = caller.principal.user_id, caller.principal.password_proved, None
+        if isinstance(decision, Refuse) and self._hides_account(action, target, decision):
+            # Unknown, closed: the answer and its time are those of a wrong password.
+            decision = ProofNeeded(password=True, code=Code.NEVER)
+        if isinstance(decision, Refuse):
+            raise self._refused(decision, facts, caller, target)
+        if isinstance(decision, ProofNeeded) and decision.password:
+            user_id, password_proved = self._check_password(caller, action, target), True
+        if isinstance(decision, ProofNeeded) and decision.code is not Code.NEVER:
+            assert user_id is not None
+            proof = self._judge(caller, action, target, decision.code, user_id)
+        self._check_rate(caller, action, facts)
+        return Permit(caller, action, target, user_id, proof, password_proved)
+
+    @contextmanager
+    def write(self, permit: Permit) -> Iterator[Transaction]:
+        """The write transaction that the permit allows.
+
+        Its first statement consumes the proof; then the question is asked again with the rows locked. Commits at the
+        end of the block with the events that were recorded, or not at all. Raises what `require` raises.
+        """
+        with self._database.write() as connection:
+            tx = Transaction(connection, permit, self._clock.now())
+            if permit.proof is not None:
+                self._redeemer.consume(tx, permit.proof)
+            facts = gathering.gather(
+                connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
+                password_proved=permit.password_proved, code_proved=permit.proof is not None, locked=True,
+            )  # fmt: skip
+            decision = decide(facts)
+            if isinstance(decision, Refuse):
+                raise refusal(decision.reason, facts, permit.caller.principal, permit.target)
+            if not isinstance(decision, Allow):
+                raise Refused("Something about this account has just changed: try again.")
+            self._count(tx, permit, facts)
+            yield tx
+            if not tx.recorded:
+                raise AssertionError(f"{permit.action} wrote without recording an event")
+            tx.append_to(self._trail)
+
+    def may_read(self, caller: Caller, package: str, scope: str | None) -> bool:
+        """Whether the caller may know of the package, for lists that leave out what they may not."""
+        target = Target(package=package, scope=scope)
+        return isinstance(decide(self._facts(caller, Action.READ_PACKAGE, target)), Allow)
+
+    def _facts(self, caller: Caller, action: Action, target: Target, *, removes_last_factor: bool = False) -> Facts:
+        with self._database.read() as connection:
+            return gathering.gather(
+                connection, caller, action, target, self._settings, caller.received_at, password_proved=False,
+                code_proved=False, removes_last_factor=removes_last_factor,
+            )  # fmt: skip
+
+    def _hides_account(self, action: Action, target: Target, decision: Decision) -> bool:
+        return action is Action.LOG_IN and decision == Refuse(Reason.CREDENTIAL_ENDED)
+
+    def _refused(self, decision: Refuse, facts: Facts, caller: Caller, target: Target) -> Exception:
+        error = refusal(decision.reason, facts, caller.principal, target)
+        if caller.principal.kind is CredentialKind.ANONYMOUS:
+            if not isinstance(error, NotFound):
+                block = address_block(caller.address)
+                self._trail.count_anonymous(Event.ACCESS_DENIED, caller, block, caller.received_at)
+        elif not (facts.action in READS and isinstance(error, NotFound)):
+            with self._database.write() as connection:
+                self._trail.append(
+                    connection, Event.ACCESS_DENIED, caller, at=caller.received_at,
+                    account=caller.principal.user_name, resource=str(target), outcome="refused",
+                    reason=decision.reason.value, details={"action": facts.action.value},
+                )  # fmt: skip
+        return error
+
+    def _check_password(self, caller: Caller, action: Action, target: Target) -> int:
+        name = target.account if action is Action.LOG_IN else caller.principal.user_name
+        assert name is not None
+        password = caller.evidence.password
+        if password is None:
+            raise PasswordRequired("This takes the password of your account, and none was sent.")
+        try:
+            checked = self._passwords.check(name, password, caller)
+        except Throttled:
+            block = address_block(caller.address)
+            self._trail.count_anonymous(Event.PASSWORD_BLOCKED, caller, block, caller.received_at)
+            raise
+        wanted = caller.principal.user_id
+        if checked.user_id is None or (wanted is not None and checked.user_id != wanted):
+            self._record_wrong_password(caller, action, target, name)
+            raise PasswordRequired(self._wrong_login() if action is Action.LOG_IN else WRONG_PASSWORD)
+        if self._is_closed(caller, action, target):
+            raise Unauthenticated("This account is closed: ask the operator of this registry.")
+        return checked.user_id
+
+    def _wrong_login(self) -> str:
+        """The same words for a wrong password and for an unknown name, whatever the sign-up setting."""
+        return UNKNOWN_OR_WRONG + ("" if self._settings.signup_open else CLOSED)
+
+    def _is_closed(self, caller: Caller, action: Action, target: Target) -> bool:
+        decision = decide(self._facts(caller, action, target))
+        return decision == Refuse(Reason.CREDENTIAL_ENDED)
+
+    def _record_wrong_password(self, caller: Caller, action: Action, target: Target, name: str) -> None:
+        if action is Action.LOG_IN:
+            self._trail.count_anonymous(Event.LOGIN_FAILED, caller, address_block(caller.address), caller.received_at)
+            return
+        with self._database.write() as connection:
+            self._trail.append(
+                connection, Event.PASSWORD_WRONG, caller, at=caller.received_at, account=name,
+                resource=str(target), outcome="refused", details={"action": action.value},
+            )  # fmt: skip
+
+    def _judge(self, caller: Caller, action: Action, target: Target, code: Code, user_id: int) -> JudgedProof:
+        name = target.account if action is Action.LOG_IN else caller.principal.user_name
+        assert name is not None
+        if code is Code.OWN:
+            return self._redeemer.judge_enrolment(caller, user_id, name, target)
+        return self._redeemer.judge(caller, user_id, name, action, target)
+
+    def _rate_buckets(self, caller: Caller, action: Action, facts: Facts) -> list[tuple[Bucket, str]]:
+        """The hourly limits that the action counts against, with what they count."""
+        if action is Action.SIGN_UP and caller.principal.kind is CredentialKind.ANONYMOUS:
+            block = address_block(caller.address)
+            limit = Limit(self._settings.limit_signup, 3600)
+            return [(Bucket(f"signup:{block}", (limit,)), "new accounts from this address")]
+        if action is not Action.PUBLISH:
+            return []
+        user = caller.principal.user_id
+        limits = [(Bucket(f"publish:{user}", (Limit(self._settings.limit_publish, 3600),)), "publishes")]
+        if facts.package is not None and not facts.package.exists:
+            limits.append((Bucket(f"names:{user}", (Limit(self._settings.limit_names, 3600),)), "new package names"))
+        return limits
+
+    def _check_rate(self, caller: Caller, action: Action, facts: Facts) -> None:
+        buckets = self._rate_buckets(caller, action, facts)
+        if not buckets:
+            return
+        with self._database.read() as connection:
+            for bucket, what in buckets:
+                until = full_until(connection, bucket, caller.received_at)
+                if until is not None:
+                    raise _too_many(bucket, what, until, caller.received_at)
+
+    def _count(self, tx: Transaction, permit: Permit, facts: Facts) -> None:
+        for bucket, what in self._rate_buckets(permit.caller, permit.action, facts):
+            self._database.lock(tx.connection, bucket.key)
+            until = full_until(tx.connection, bucket, tx.now)
+            if until is not None:
+                raise _too_many(bucket, what, until, tx.now)
+            record(tx.connection, bucket.key, tx.now)
+
+
+def _too_many(bucket: Bucket, what: str, until: int, now: int) -> Throttled:
+    sentence = (
+        f"Too many {what}: at most {bucket.limits[0].count} in an hour; the next is taken at {hour_minute(until)}"
+    )
+    return Throttled(sentence, retry_after=max(1, -(-(until - now) // 1_000_000)), notice=sentence)
+
+
+def with_evidence(caller: Caller, *, password: str | None = None, otp: str | None = None) -> Caller:
+    """The caller with what a request's body showed beside its headers."""
+    evidence = Evidence(password or caller.evidence.password, otp or caller.evidence.otp)
+    return replace(caller, evidence=evidence)

@@ -1,0 +1,175 @@
+"""Everything that `decide` needs to know, gathered in one read of the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, select
+
+from twokey.accounts import users
+from twokey.authority.actions import Action
+from twokey.authority.permit import Target
+from twokey.authority.principal import Caller, CredentialKind, Mode
+from twokey.clock import DAY
+from twokey.db.schema import Authenticator, Owner, Package, User
+from twokey.orgs import orgs
+from twokey.packages import packages
+from twokey.packages.names import PackageName
+from twokey.settings import Settings
+from twokey.tokens import tokens
+
+COOLDOWN = DAY
+OWNERS_ONLY = 30 * DAY
+
+
+class Obstacle(StrEnum):
+    """Why a new package may not get its name."""
+
+    SCOPE_OWNED = "scope-owned"
+    SCOPE_ADMINS = "scope-admins"
+    NAME_TOO_CLOSE = "name-too-close"
+    COOLDOWN = "cooldown"
+    FORMER_OWNERS = "former-owners"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFacts:
+    """What matters of the package that is the target. `exists` is False for one that was unpublished as a whole."""
+
+    exists: bool
+    restricted: bool
+    owner: bool
+    mfa: str
+    obstacle: Obstacle | None = None
+    close_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `decide` sees. No I/O behind any of it."""
+
+    action: Action
+    kind: CredentialKind
+    mode: Mode | None = None
+    live: bool = True
+    bypass_2fa: bool = False
+    covered: bool = True
+    permission: str | None = None
+    package: PackageFacts | None = None
+    signup_open: bool = True
+    reading_needs_token: bool = False
+    require_2fa: str = "off"
+    removes_last_factor: bool = False
+    password_proved: bool = False
+    code_proved: bool = False
+    stepped_up: bool = False
+
+    @property
+    def on_npm(self) -> bool:
+        """Whether the caller comes by the npm API: a web session is stepped up instead of asked for a password."""
+        return self.kind is not CredentialKind.SESSION
+
+
+def gather(
+    connection: Connection,
+    caller: Caller,
+    action: Action,
+    target: Target,
+    settings: Settings,
+    at: int,
+    *,
+    password_proved: bool,
+    code_proved: bool,
+    removes_last_factor: bool = False,
+    locked: bool = False,
+) -> Facts:
+    """Reads what bears on the question at `at` (µs).
+
+    `locked`, inside a write transaction, holds account, token and package as they were read until it ends.
+    """
+    principal = caller.principal
+    live, mode = _account_state(connection, caller, action, target, at, locked)
+    limits = principal.limits
+    covered = target.package is None or limits.covers(target.package, target.scope)
+    return Facts(
+        action=action,
+        kind=principal.kind,
+        mode=mode,
+        live=live,
+        bypass_2fa=limits.bypass_2fa,
+        covered=covered,
+        permission=limits.permission,
+        package=None if target.package is None else _package(connection, caller, action, target, settings, at, locked),
+        signup_open=settings.signup_open,
+        reading_needs_token=settings.read == "authenticated",
+        require_2fa=settings.require_2fa,
+        removes_last_factor=removes_last_factor,
+        password_proved=password_proved or principal.password_proved,
+        code_proved=code_proved,
+    )
+
+
+def _account_state(
+    connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool
+) -> tuple[bool, Mode | None]:
+    """Whether account and credential are still good, and the mode of the account that the action concerns."""
+    principal = caller.principal
+    if action is Action.LOG_IN and target.account is not None:
+        account = users.find(connection, target.account)
+        return (account is not None and not account.disabled), (account.mode if account else None)
+    if principal.user_id is None:
+        return True, None
+    query = select(User.mode, User.disabled_at).where(User.id == principal.user_id)
+    row = connection.execute(query.with_for_update() if locked else query).one()
+    live = row[1] is None
+    if live and principal.token_id is not None:
+        live = tokens.is_live(connection, principal.token_id, at, locked=locked)
+    return live, None if row[0] is None else Mode(row[0])
+
+
+def _package(
+    connection: Connection, caller: Caller, action: Action, target: Target, settings: Settings, at: int, locked: bool
+) -> PackageFacts:
+    name = PackageName.parse(target.package or "")
+    user_id = caller.principal.user_id
+    query = select(Package.id, Package.access, Package.mfa, Package.unpublished_at).where(Package.name == str(name))
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    if row is None:
+        obstacle, close_to = (None, None)
+        if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
+            obstacle, close_to = _obstacle(connection, name, user_id, settings)
+        return PackageFacts(False, False, False, "none", obstacle, close_to)
+    package_id, access, mfa, unpublished_at = row._tuple()
+    owner = user_id is not None and packages.is_owner(connection, package_id, user_id)
+    if unpublished_at is None:
+        return PackageFacts(True, access == "restricted", owner, mfa)
+    if at < unpublished_at + COOLDOWN:
+        return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.COOLDOWN)
+    if at < unpublished_at + OWNERS_ONLY and not owner:
+        return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.FORMER_OWNERS)
+    return PackageFacts(False, access == "restricted", owner, mfa)
+
+
+def _obstacle(
+    connection: Connection, name: PackageName, user_id: int, settings: Settings
+) -> tuple[Obstacle | None, str | None]:
+    if name.scope is not None:
+        if orgs.scope_is_free(connection, name.scope):
+            if settings.scope_creation == "admins" and not users.by_id(connection, user_id).administrator:
+                return Obstacle.SCOPE_ADMINS, None
+        elif not orgs.may_create_in_scope(connection, name.scope, user_id):
+            return Obstacle.SCOPE_OWNED, None
+    mine = select(Owner.package_id).where(Owner.user_id == user_id)
+    close_to = connection.execute(
+        select(Package.name).where(Package.canonical == name.canonical, Package.id.not_in(mine)).limit(1)
+    ).scalar_one_or_none()
+    return (Obstacle.NAME_TOO_CLOSE, close_to) if close_to is not None else (None, None)
+
+
+def factors(connection: Connection, user_id: int) -> int:
+    """How many active second factors the account has."""
+    query = select(func.count()).select_from(Authenticator)
+    return connection.execute(
+        query.where(Authenticator.user_id == user_id, Authenticator.state == "active")
+    ).scalar_one()

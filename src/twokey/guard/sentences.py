@@ -1,0 +1,93 @@
+"""The words of a refusal: what was wrong and what to do next, for the person who meets it."""
+
+from __future__ import annotations
+
+from twokey.authority.actions import Action
+from twokey.authority.permit import Target
+from twokey.authority.principal import TOKEN_NAMES, CredentialKind, Principal
+from twokey.errors import NotFound, Refused, TwokeyError, Unauthenticated
+from twokey.guard.decide import Reason
+from twokey.guard.facts import Facts, Obstacle
+
+VERBS = {
+    Action.READ_PACKAGE: "read packages",
+    Action.SEARCH: "search",
+    Action.READ_USER: "look up users",
+    Action.WHOAMI: "tell who you are",
+    Action.READ_PROFILE: "read the profile",
+    Action.LIST_TOKENS: "list tokens",
+    Action.STAR: "star packages",
+    Action.PUBLISH: "publish",
+    Action.DIST_TAG: "change dist-tags",
+    Action.DEPRECATE: "deprecate",
+    Action.UNPUBLISH: "unpublish",
+    Action.OWNERS: "change owners",
+    Action.ACCESS: "change access",
+    Action.ORGANISATION: "change organisations and teams",
+    Action.TRUST: "change trusted publishers",
+    Action.CREATE_TOKEN: "create tokens",
+    Action.REVOKE_TOKEN: "revoke other tokens",
+    Action.CHANGE_PROFILE: "change the profile",
+    Action.CHANGE_PASSWORD: "change the password",
+    Action.CHANGE_EMAIL: "change the mail address",
+    Action.BEGIN_ENROLMENT: "change two-factor authentication",
+    Action.CONFIRM_ENROLMENT: "change two-factor authentication",
+    Action.CHANGE_SECOND_FACTOR: "change two-factor authentication",
+    Action.STAGE: "stage versions",
+    Action.DECIDE_STAGE: "approve or reject staged versions",
+}
+ENABLE = "run npm profile enable-2fa auth-and-writes"
+NOT_FOUND = "Not found"
+
+
+def refusal(reason: Reason, facts: Facts, principal: Principal, target: Target) -> TwokeyError:
+    """The error to raise for a reason."""
+    if reason is Reason.NOT_SIGNED_IN:
+        return Unauthenticated("You need to log in for this: run npm login.")
+    if reason is Reason.CREDENTIAL_ENDED:
+        return Unauthenticated("This token has ended, or the account is closed: run npm login, or ask the operator.")
+    if reason is Reason.NOT_VISIBLE:
+        return NotFound(NOT_FOUND)
+    sentence = _sentence(reason, facts, principal, target)
+    return Refused(sentence, notice=sentence)
+
+
+def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target) -> str:
+    verb = VERBS.get(facts.action, "do this")
+    kind = TOKEN_NAMES[principal.kind].capitalize()
+    if reason is Reason.OBSTACLE:
+        return _obstacle(facts, target)
+    return {
+        Reason.CREDENTIAL_KIND: f"{kind} cannot {verb}, with or without a one-time password: {_instead(principal)}.",
+        Reason.NEEDS_2FA_ON: f"Two-factor authentication is off for this account: {ENABLE} first.",
+        Reason.NEEDS_2FA_OFF: "Two-factor authentication is already on for this account.",
+        Reason.NOT_COVERED: f"This token is not for {target.package}: make one that covers it, or use another.",
+        Reason.PERMISSION: f"This token's permission is {principal.limits.permission}: it cannot {verb}.",
+        Reason.NOT_OWNER: f"You are not an owner of {target.package}: ask one of them (npm owner ls {target.package}).",
+        Reason.PACKAGE_POLICY: f"The 2FA policy of {target.package} (mfa=publish) disallows tokens that bypass 2FA: "
+        "publish with npm login and a one-time password.",
+        Reason.PACKAGE_REQUIRES_2FA: f"{target.package} asks its owners for two-factor authentication: {ENABLE} first.",
+        Reason.SITE_REQUIRES_2FA: f"This registry asks for two-factor authentication: {ENABLE} first.",
+        Reason.LAST_FACTOR: "This registry asks for two-factor authentication: the last factor cannot be removed.",
+        Reason.SIGNUP_CLOSED: "Sign-up is closed on this registry: ask its operator for an account.",
+    }[reason]
+
+
+def _instead(principal: Principal) -> str:
+    if principal.kind is CredentialKind.READ_ONLY:
+        return "use a token that may write"
+    return "use npm login for that"
+
+
+def _obstacle(facts: Facts, target: Target) -> str:
+    assert facts.package is not None
+    name, scope = target.package, target.scope
+    return {
+        Obstacle.SCOPE_OWNED: f"The scope @{scope} belongs to another user or organisation: publish {name} elsewhere.",
+        Obstacle.SCOPE_ADMINS: f"The scope @{scope} is new, and only administrators may start one here.",
+        Obstacle.NAME_TOO_CLOSE: f"The name {name} is too close to {facts.package.close_to}, which others own: "
+        "choose another, or ask the operator.",
+        Obstacle.COOLDOWN: f"{name} was unpublished less than 24 hours ago: wait until a day has passed.",
+        Obstacle.FORMER_OWNERS: f"{name} was unpublished less than 30 days ago: only its former owners may use it.",
+        None: "",
+    }[facts.package.obstacle]

@@ -1,0 +1,91 @@
+"""What a handler gives back, and how an error becomes one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import msgspec
+
+from twokey.errors import (
+    AddressRefused,
+    Busy,
+    Conflict,
+    Invalid,
+    NotFound,
+    PasswordRequired,
+    ProofRequired,
+    Refused,
+    Throttled,
+    TooLarge,
+    TwokeyError,
+    Unauthenticated,
+)
+
+JSON = "application/json"
+log = logging.getLogger("twokey.http")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, headers, and a body: bytes, or a stream of a known length."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: BinaryIO | None = None
+    length: int = 0
+
+
+def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with `value` as JSON."""
+    return Answer(status, msgspec.json.encode(value), headers=headers or {})
+
+
+_STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
+    (Invalid, 400),
+    (TooLarge, 413),
+    (NotFound, 404),
+    (Conflict, 409),
+    (ProofRequired, 401),
+    (AddressRefused, 401),
+    (PasswordRequired, 401),
+    (Unauthenticated, 401),
+    (Refused, 403),
+    # npm repeats a 429 or 5xx for over a minute, with the same code each time (npm-protocol.md 0.4).
+    (Throttled, 403),
+    (Busy, 403),
+)
+
+
+def error_answer(error: Exception, request_id: str) -> Answer:
+    """The answer of the npm API for an error: `{"error": sentence, "request_id": ...}`.
+
+    A one-time password is asked for with `www-authenticate: OTP`, the bare word; every other 401 goes without that
+    header, because the client then shows our sentence instead of its own (npm-protocol.md 0.3).
+    """
+    if not isinstance(error, TwokeyError):
+        log.error("unexpected error", exc_info=error, extra={"request_id": request_id})
+        sentence = f"Something went wrong on the server: tell its operator the request id {request_id}."
+        return json_answer({"error": sentence, "request_id": request_id}, 500)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if status == 500:
+        log.error("%s", error.message, extra={"request_id": request_id})
+    headers: dict[str, str] = {"cache-control": "no-store"}
+    if isinstance(error, ProofRequired):
+        headers["www-authenticate"] = "OTP"
+    elif isinstance(error, AddressRefused):
+        headers["www-authenticate"] = "ipaddress"
+    if isinstance(error, Throttled):
+        headers["retry-after"] = str(error.retry_after)
+    if error.notice is not None:
+        headers["npm-notice"] = _header_text(error.notice)
+    return json_answer({"error": error.message, "request_id": request_id}, status, headers)
+
+
+def _header_text(text: str) -> str:
+    """The text as a header may hold it: one line of ASCII."""
+    return " ".join(text.split()).encode("ascii", "replace").decode()

@@ -1,0 +1,112 @@
+"""From a request to a caller: who, what they showed, from where, when its headers arrived."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from twokey.authority.principal import ANONYMOUS, Caller, Evidence
+from twokey.registry import Registry
+from twokey.settings import Network, Settings, is_loopback
+
+LONGEST_AGENT = 256
+
+
+def caller_from(registry: Registry, scope: Scope, *, ignore_credentials: bool) -> Caller:
+    """The caller of a request. Raises what `Authenticator.principal` raises.
+
+    `ignore_credentials` for the routes where an old token may come along and must not matter: ping, login, logout.
+    """
+    headers = Headers(scope=scope)
+    caller = Caller(
+        principal=ANONYMOUS,
+        evidence=Evidence(otp=_otp(headers)),
+        address=client_address(registry.settings, scope),
+        user_agent=headers.get("user-agent", "")[:LONGEST_AGENT],
+        request_id=scope["state"]["request_id"],
+        received_at=scope["state"]["received_at"],
+        wants_web_auth=headers.get("npm-auth-type") == "web",
+    )
+    if ignore_credentials:
+        return caller
+    return replace(caller, principal=registry.authenticator.principal(headers.getlist("authorization"), caller))
+
+
+def client_address(settings: Settings, scope: Scope) -> str:
+    """The client's address: the peer's, or what trusted proxies in front say of it.
+
+    `X-Forwarded-For` is read from its end: each proxy that we trust vouches for the entry before it, and the first
+    address that is no trusted proxy is the client, whatever it claims to forward for.
+    """
+    peer = _plain(scope["client"][0] if scope.get("client") else "")
+    if not _trusted(settings.trusted_proxies, peer):
+        return peer
+    headers = Headers(scope=scope)
+    hops = [hop.strip() for value in headers.getlist("x-forwarded-for") for hop in value.split(",")]
+    address = peer
+    for hop in reversed(hops):
+        plain = _plain(hop)
+        if not plain:
+            break
+        address = plain
+        if not _trusted(settings.trusted_proxies, plain):
+            break
+    return address
+
+
+def base_address(settings: Settings, scope: Scope, port: int) -> str:
+    """The registry's address for links in documents: `TWOKEY_URL`, or what a loopback client called it.
+
+    npm 12 refuses a tarball on another host than the one it was told, even `localhost` for `127.0.0.1`; so where no
+    address is set, links follow the request's Host among this machine's own names, and a trusted proxy's word.
+    """
+    if settings.url is not None:
+        return settings.url
+    headers = Headers(scope=scope)
+    host, scheme = headers.get("host", ""), "http"
+    peer = _plain(scope["client"][0] if scope.get("client") else "")
+    if _trusted(settings.trusted_proxies, peer):
+        host = headers.get("x-forwarded-host", host)
+        scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+        if _is_host(host):
+            return f"{scheme}://{host}"
+    if _is_host(host) and is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return f"{scheme}://{host}"
+    return f"http://localhost:{port}"
+
+
+def _otp(headers: Headers) -> str | None:
+    shown = headers.getlist("npm-otp")
+    if not shown or shown == [""]:
+        return None
+    # Repeated: one of them would have to be chosen, so none is right.
+    return shown[0] if len(shown) == 1 else "repeated"
+
+
+def _plain(address: str) -> str:
+    """The address in its one plain form; empty for what is none."""
+    try:
+        parsed = ipaddress.ip_address(address.strip().strip("[]").partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
+def _trusted(networks: Sequence[Network], address: str) -> bool:
+    return bool(networks) and bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
+
+
+def _is_host(host: str) -> bool:
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname) and parts.netloc == host and parts.username is None and "/" not in host

@@ -1,0 +1,118 @@
+"""Routes that name their action, and the call that a handler is given.
+
+Every (method, path) names the action that it asks the door for, or, where npm's body decides (its PUT is a publish, a
+deprecation or a change of owners), the closed set of them. A route without one, or two routes for the same thing,
+stop the start; a handler that answers without asking the door is an error 500 and is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlette.datastructures import Headers, QueryParams
+
+from twokey import strict_json
+from twokey.authority.actions import Action
+from twokey.authority.permit import Permit, Target
+from twokey.authority.principal import Caller
+from twokey.guard.door import with_evidence
+from twokey.http.answers import Answer
+from twokey.packages.names import PackageName
+from twokey.registry import Registry
+
+SMALL_BODY = 256 * 1024
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as a handler sees it. Runs in a worker thread."""
+
+    registry: Registry
+    caller: Caller
+    actions: frozenset[Action]
+    params: dict[str, Any]
+    query: QueryParams
+    headers: Headers
+    body: bytes = field(repr=False)
+    base: str = ""
+    asked: bool = False
+
+    def require(
+        self,
+        action: Action,
+        target: Target,
+        *,
+        password: str | None = None,
+        otp: str | None = None,
+        removes_last_factor: bool = False,
+    ) -> Permit:
+        """Asks the door. `password` and `otp` are what the body showed beside the headers."""
+        if action not in self.actions:
+            raise AssertionError(f"the route does not name {action}")
+        self.asked = True
+        caller = with_evidence(self.caller, password=password, otp=otp)
+        return self.registry.door.require(caller, action, target, removes_last_factor=removes_last_factor)
+
+    def json(self) -> dict[str, object]:
+        """The body as a JSON object. Raises Invalid."""
+        return strict_json.object_of(strict_json.loads(self.body), "The body")
+
+    @property
+    def package(self) -> PackageName:
+        """The package that the path names."""
+        name: PackageName = self.params["name"]
+        return name
+
+    def package_target(self, *, version: str | None = None, tag: str | None = None) -> Target:
+        """The package that the path names, as a target."""
+        return Target(package=str(self.package), scope=self.package.scope, version=version, tag=tag)
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A route: method, path, the action or actions that it asks for, its handler.
+
+    `body_limit` in bytes; None for the limit of a publish. `ignores_credentials`: an Authorization header means
+    nothing here, be it good or bad.
+    """
+
+    method: str
+    path: str
+    actions: tuple[Action, ...]
+    handler: Handler
+    body_limit: int | None = SMALL_BODY
+    ignores_credentials: bool = False
+
+
+def checked(routes: Sequence[Guarded]) -> Sequence[Guarded]:
+    """The routes, where each names an action and none is there twice. Raises AssertionError: the start stops."""
+    seen: set[tuple[str, str]] = set()
+    for route in routes:
+        where = (route.method, route.path)
+        if not route.actions or not all(isinstance(action, Action) for action in route.actions):
+            raise AssertionError(f"the route {where} names no action")
+        if where in seen:
+            raise AssertionError(f"the route {where} is there twice")
+        seen.add(where)
+    return routes
+
+
+def answered(call: Call, handler: Handler) -> Answer:
+    """Runs a handler and holds it to asking the door."""
+    answer = handler(call)
+    if not call.asked:
+        raise AssertionError("a handler answered without asking the door")
+    return answer
+
+
+def without_body(answer: Answer) -> Answer:
+    """The answer to HEAD: the same headers, no body."""
+    if answer.stream is not None:
+        answer.stream.close()
+        return replace(answer, stream=None, body=b"", headers={**answer.headers, "content-length": str(answer.length)})
+    return replace(answer, body=b"", headers={**answer.headers, "content-length": str(len(answer.body))})

@@ -1,0 +1,37 @@
+"""Every route of the npm API, with the action that it asks the door for."""
+
+from __future__ import annotations
+
+from twokey.authority.actions import Action
+from twokey.http.routing import Guarded
+from twokey.npm_api import health, login, packages, profile, publish, tokens
+
+PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
+
+ROUTES = (
+    Guarded("GET", "/", (Action.PING,), health.about, ignores_credentials=True),
+    Guarded("GET", "/-/ping", (Action.PING,), health.ping, ignores_credentials=True),
+    Guarded("GET", "/-/health", (Action.PING,), health.health, ignores_credentials=True),
+    Guarded("POST", "/-/v1/login", (Action.PING,), login.no_web_login, ignores_credentials=True),
+    Guarded("PUT", "/-/user/org.couchdb.user:{user:part}", (Action.LOG_IN, Action.SIGN_UP), login.log_in, ignores_credentials=True),
+    Guarded("PUT", "/-/user/org.couchdb.user:{user:part}/-rev/{revision:part}", (Action.LOG_IN, Action.SIGN_UP), login.log_in, ignores_credentials=True),
+    Guarded("GET", "/-/user/org.couchdb.user:{user:part}", (Action.READ_USER,), login.user_document),
+    Guarded("DELETE", "/-/user/token/{token:part}", (Action.LOG_OUT,), login.log_out, ignores_credentials=True),
+    Guarded("GET", "/-/whoami", (Action.WHOAMI,), login.whoami),
+    Guarded("GET", "/-/npm/v1/user", (Action.READ_PROFILE,), profile.read),
+    Guarded("POST", "/-/npm/v1/user", profile.ACTIONS, profile.change),
+    Guarded("GET", "/-/npm/v1/tokens", (Action.LIST_TOKENS,), tokens.listing),
+    Guarded("POST", "/-/npm/v1/tokens", (Action.CREATE_TOKEN,), tokens.create),
+    Guarded("DELETE", "/-/npm/v1/tokens/token/{token:part}", (Action.REVOKE_TOKEN, Action.LOG_OUT), tokens.revoke),
+    Guarded("GET", "/-/package/{name:package}/dist-tags", (Action.READ_PACKAGE,), packages.dist_tags),
+    Guarded("PUT", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
+    Guarded("POST", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
+    Guarded("DELETE", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.remove_dist_tag),
+    Guarded("GET", "/{name:package}/-/{file:part}", (Action.READ_PACKAGE,), packages.tarball),
+    Guarded("DELETE", "/{name:package}/-/{file:part}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_tarball),
+    Guarded("PUT", "/{name:package}/-rev/{revision:part}", PUT_ACTIONS, publish.put, body_limit=None),
+    Guarded("DELETE", "/{name:package}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_package),
+    Guarded("GET", "/{name:package}/{version:part}", (Action.READ_PACKAGE,), packages.version),
+    Guarded("GET", "/{name:package}", (Action.READ_PACKAGE,), packages.packument),
+    Guarded("PUT", "/{name:package}", PUT_ACTIONS, publish.put, body_limit=None),
+)  # fmt: skip

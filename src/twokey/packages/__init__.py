@@ -1,0 +1,1 @@
+"""Packages: their names, versions, owners, dist-tags and packuments."""

@@ -1,0 +1,184 @@
+"""Packages: their rows, owners, dist-tags and the change of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from twokey.audit.events import Event
+from twokey.audit.transaction import Transaction
+from twokey.db.schema import DistTag, Owner, Package, User, Version
+from twokey.errors import Conflict, Invalid, NotFound
+from twokey.packages import semver
+from twokey.packages.names import PackageName, check_dist_tag
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A package's row. `revision` rises with every change."""
+
+    id: int
+    name: str
+    revision: int
+    access: str
+    mfa: str
+    readme: str
+    readme_filename: str
+    created_at: int
+    modified_at: int
+    unpublished_at: int | None
+
+    @property
+    def rev(self) -> str:
+        """The document's `_rev`, as CouchDB wrote it: `N-hex`."""
+        return f"{self.revision}-{hashlib.sha256(f'{self.id}:{self.revision}'.encode()).hexdigest()[:32]}"
+
+
+_COLUMNS = (
+    Package.id, Package.name, Package.revision, Package.access, Package.mfa, Package.readme, Package.readme_filename,
+    Package.created_at, Package.modified_at, Package.unpublished_at,
+)  # fmt: skip
+
+
+def find(connection: Connection, name: PackageName) -> Found | None:
+    """The package's row, also of one that was unpublished; None where the name was never used."""
+    row = connection.execute(select(*_COLUMNS).where(Package.name == str(name))).one_or_none()
+    return None if row is None else Found(**row._asdict())
+
+
+def get(connection: Connection, name: PackageName) -> Found:
+    """The package, if it is there to be read. Raises NotFound."""
+    found = find(connection, name)
+    if found is None or found.unpublished_at is not None:
+        raise NotFound("Not found")
+    return found
+
+
+def create(tx: Transaction, name: PackageName, access: str, owner_id: int) -> Found:
+    """Makes a package that the user owns; one that was unpublished as a whole begins anew with the new owner."""
+    former = find(tx.connection, name)
+    if former is None:
+        tx.connection.execute(
+            insert(Package).values(
+                name=str(name), canonical=name.canonical, revision=0, access=access, mfa="none", readme="",
+                readme_filename="", created_at=tx.now, modified_at=tx.now,
+            )
+        )  # fmt: skip
+    else:
+        tx.connection.execute(
+            update(Package).where(Package.id == former.id).values(unpublished_at=None, access=access, mfa="none")
+        )
+        tx.connection.execute(delete(Owner).where(Owner.package_id == former.id))
+    found = get(tx.connection, name)
+    tx.connection.execute(insert(Owner).values(package_id=found.id, user_id=owner_id))
+    tx.record(Event.PACKAGE_CREATE, resource=f"package:{name}", details={"access": access})
+    return found
+
+
+def changed(tx: Transaction, package_id: int, **values: object) -> None:
+    """Raises the revision: every change of a package ends here."""
+    tx.connection.execute(
+        update(Package)
+        .where(Package.id == package_id)
+        .values(revision=Package.revision + 1, modified_at=tx.now, **values)
+    )
+
+
+def check_revision(found: Found, revision: str | None) -> None:
+    """Raises Conflict where `revision` (a `_rev`) was sent and is no longer the package's."""
+    if revision is not None and revision != found.rev:
+        raise Conflict(f"{found.name} has changed since you read it: fetch it again and repeat the change.")
+
+
+def is_owner(connection: Connection, package_id: int, user_id: int) -> bool:
+    """Whether the user may write to the package."""
+    query = select(Owner.user_id).where(Owner.package_id == package_id, Owner.user_id == user_id)
+    return connection.execute(query).one_or_none() is not None
+
+
+def owners(connection: Connection, package_id: int) -> list[tuple[str, str]]:
+    """The owners' names and mail addresses, by name."""
+    query = select(User.name, User.email).join(Owner, Owner.user_id == User.id).where(Owner.package_id == package_id)
+    return [row._tuple() for row in connection.execute(query.order_by(User.name))]
+
+
+def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision: str | None) -> None:
+    """Makes the accounts in `names` the package's owners. Raises Conflict, Invalid, NotFound."""
+    check_revision(found, revision)
+    wanted = sorted(set(names))
+    if not wanted:
+        raise Invalid(f"{found.name} needs an owner: add another one before you remove the last.")
+    rows = tx.connection.execute(
+        select(User.id, User.name).where(User.name.in_(wanted), User.disabled_at.is_(None))
+    ).all()
+    missing = sorted(set(wanted) - {name for _, name in rows})
+    if missing:
+        raise NotFound(f"There is no account {missing[0]!r} here.")
+    before = [name for name, _ in owners(tx.connection, found.id)]
+    tx.connection.execute(delete(Owner).where(Owner.package_id == found.id))
+    tx.connection.execute(insert(Owner), [{"package_id": found.id, "user_id": user_id} for user_id, _ in rows])
+    changed(tx, found.id)
+    tx.record(Event.PACKAGE_OWNERS, details={"before": before, "after": wanted})
+
+
+def dist_tags(connection: Connection, package_id: int) -> dict[str, str]:
+    """The package's dist-tags, `latest` first."""
+    query = select(DistTag.tag, DistTag.version).where(DistTag.package_id == package_id)
+    tags = dict(row._tuple() for row in connection.execute(query.order_by(DistTag.tag)))
+    return {**({LATEST: tags[LATEST]} if LATEST in tags else {}), **tags}
+
+
+def set_dist_tag(tx: Transaction, found: Found, tag: str, version: str) -> None:
+    """Points a dist-tag at a published version. Raises Invalid, NotFound."""
+    check_dist_tag(tag)
+    if version not in version_names(tx.connection, found.id):
+        raise NotFound(f"{found.name} has no version {version}: publish it first.")
+    before = dist_tags(tx.connection, found.id).get(tag)
+    put_dist_tag(tx.connection, found.id, tag, version)
+    changed(tx, found.id)
+    tx.record(Event.PACKAGE_TAG, details={"tag": tag, "before": before, "after": version})
+
+
+def put_dist_tag(connection: Connection, package_id: int, tag: str, version: str) -> None:
+    """Writes a dist-tag's row."""
+    connection.execute(delete(DistTag).where(DistTag.package_id == package_id, DistTag.tag == tag))
+    connection.execute(insert(DistTag).values(package_id=package_id, tag=tag, version=version))
+
+
+def remove_dist_tag(tx: Transaction, found: Found, tag: str) -> None:
+    """Removes a dist-tag. Raises Invalid for `latest`, NotFound for one that is not there."""
+    if tag == LATEST:
+        raise Invalid("The dist-tag latest cannot be removed: point it at another version instead.")
+    before = dist_tags(tx.connection, found.id).get(tag)
+    if before is None:
+        raise NotFound(f"{found.name} has no dist-tag {tag}.")
+    tx.connection.execute(delete(DistTag).where(DistTag.package_id == found.id, DistTag.tag == tag))
+    changed(tx, found.id)
+    tx.record(Event.PACKAGE_TAG, details={"tag": tag, "before": before, "after": None})
+
+
+def version_names(connection: Connection, package_id: int) -> list[str]:
+    """The published versions, without the tombstones."""
+    query = select(Version.version).where(Version.package_id == package_id, Version.removed_at.is_(None))
+    return [row[0] for row in connection.execute(query)]
+
+
+def mend_dist_tags(tx: Transaction, found: Found, wanted: Mapping[str, str]) -> None:
+    """After versions went: keeps the tags that point at what is left, and gives `latest` a version again.
+
+    `wanted` is where the client would like `latest`; only versions that are there count.
+    """
+    left = set(version_names(tx.connection, found.id))
+    for tag, version in dist_tags(tx.connection, found.id).items():
+        if version not in left:
+            tx.connection.execute(delete(DistTag).where(DistTag.package_id == found.id, DistTag.tag == tag))
+    if LATEST not in dist_tags(tx.connection, found.id) and left:
+        preferred = wanted.get(LATEST)
+        latest = preferred if preferred in left else semver.highest(left)
+        assert latest is not None
+        put_dist_tag(tx.connection, found.id, LATEST, latest)

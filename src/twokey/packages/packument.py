@@ -1,0 +1,146 @@
+"""The document of a package, full and abbreviated, joined from the JSON that each publish stored.
+
+Nothing is decoded that need not be: a version's manifest is spliced in as the bytes that were rendered when it was
+published, with its tarball's address at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from twokey.clock import iso
+from twokey.db.schema import User, Version
+from twokey.errors import NotFound
+from twokey.packages import packages
+from twokey.packages.names import PackageName
+from twokey.packages.packages import Found
+
+SAID_AT_READING = frozenset({"_npmUser", "maintainers", "deprecated"})  # they change after a publish
+TARBALL_PLACE = '"tarball":""'  # what a stored manifest holds where the tarball's address belongs
+_FROM_LATEST = ("description", "license", "homepage", "repository", "keywords", "bugs", "author")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version's row, as far as documents need it."""
+
+    version: str
+    manifest: str
+    abbreviated: str
+    deprecated: str | None
+    published_at: int
+    publisher: str
+    publisher_email: str
+
+
+def full(connection: Connection, found: Found, base: str) -> bytes:
+    """The full packument. `base` is the registry's address without a slash at its end."""
+    versions = list(_stored(connection, found))
+    owners = [{"name": name, "email": email} for name, email in packages.owners(connection, found.id)]
+    tags = packages.dist_tags(connection, found.id)
+    head = {"_id": found.name, "_rev": found.rev, "name": found.name, "dist-tags": tags, "maintainers": owners}
+    latest = _manifest_of(versions, tags.get(packages.LATEST))
+    tail = {
+        "time": _times(found, versions),
+        "users": {},
+        **{key: latest[key] for key in _FROM_LATEST if key in latest},
+        "readme": found.readme,
+        "readmeFilename": found.readme_filename,
+    }
+    return _joined(head, (f"{_dumped(each.version)}:{manifest(found, each, base, owners)}" for each in versions), tail)
+
+
+def abbreviated(connection: Connection, found: Found, base: str) -> bytes:
+    """The abbreviated packument (`application/vnd.npm.install-v1+json`), with `time` for clients that ask for ages."""
+    versions = list(_stored(connection, found))
+    head = {
+        "name": found.name,
+        "modified": iso(found.modified_at),
+        "dist-tags": packages.dist_tags(connection, found.id),
+    }
+    parts = (f"{_dumped(each.version)}:{_finished(each.abbreviated, found.name, each, base, {})}" for each in versions)
+    return _joined(head, parts, {"time": _times(found, versions)})
+
+
+def version(connection: Connection, found: Found, version_or_tag: str, base: str) -> bytes:
+    """One version's manifest, by version or dist-tag. Raises NotFound."""
+    wanted = packages.dist_tags(connection, found.id).get(version_or_tag, version_or_tag)
+    owners = [{"name": name, "email": email} for name, email in packages.owners(connection, found.id)]
+    for each in _stored(connection, found, wanted):
+        return manifest(found, each, base, owners).encode()
+    raise NotFound(f"{found.name} has no version or dist-tag {version_or_tag}.")
+
+
+def manifest(found: Found, stored: StoredVersion, base: str, owners: list[dict[str, str]]) -> str:
+    """A version's manifest as JSON, with what the server alone says: tarball address, publisher, maintainers."""
+    extra = {"_npmUser": {"name": stored.publisher, "email": stored.publisher_email}, "maintainers": owners}
+    return _finished(stored.manifest, found.name, stored, base, extra)
+
+
+def tarball_path(name: PackageName, version: str) -> str:
+    """The path of a tarball: `NAME/-/BASE-VERSION.tgz`."""
+    return f"{name}/-/{name.base}-{version}.tgz"
+
+
+def digest_of(connection: Connection, found: Found, file: str) -> str:
+    """The digest of the tarball whose file name is `file`. Raises NotFound."""
+    base = PackageName.parse(found.name).base
+    wanted = file.removeprefix(f"{base}-").removesuffix(".tgz")
+    if file != f"{base}-{wanted}.tgz":
+        raise NotFound("Not found")
+    row = connection.execute(
+        select(Version.digest).where(
+            Version.package_id == found.id, Version.version == wanted, Version.removed_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("Not found")
+    return row[0]
+
+
+def _stored(connection: Connection, found: Found, only: str | None = None) -> Iterable[StoredVersion]:
+    query = (
+        select(
+            Version.version, Version.manifest, Version.abbreviated, Version.deprecated, Version.published_at,
+            User.name, User.email,
+        )
+        .join(User, User.id == Version.publisher_id)
+        .where(Version.package_id == found.id, Version.removed_at.is_(None))
+        .order_by(Version.id)
+    )  # fmt: skip
+    if only is not None:
+        query = query.where(Version.version == only)
+    return (StoredVersion(*row) for row in connection.execute(query))
+
+
+def _finished(text: str, name: str, stored: StoredVersion, base: str, extra: Mapping[str, object]) -> str:
+    address = f"{base}/{tarball_path(PackageName.parse(name), stored.version)}"
+    done = text.replace(TARBALL_PLACE, f'"tarball":{_dumped(address)}', 1)
+    if stored.deprecated is not None:
+        extra = {**extra, "deprecated": stored.deprecated}
+    return f"{done[:-1]},{_dumped(extra)[1:]}" if extra else done
+
+
+def _joined(head: Mapping[str, object], versions: Iterable[str], tail: Mapping[str, object]) -> bytes:
+    return f'{_dumped(head)[:-1]},"versions":{{{",".join(versions)}}},{_dumped(tail)[1:]}'.encode()
+
+
+def _times(found: Found, versions: Iterable[StoredVersion]) -> dict[str, str]:
+    published = {each.version: iso(each.published_at) for each in versions}
+    return {"created": iso(found.created_at), "modified": iso(found.modified_at), **published}
+
+
+def _manifest_of(versions: Iterable[StoredVersion], wanted: str | None) -> dict[str, object]:
+    for each in versions:
+        if each.version == wanted:
+            loaded: dict[str, object] = json.loads(each.manifest)
+            return loaded
+    return {}
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

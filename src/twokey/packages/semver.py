@@ -1,0 +1,114 @@
+"""Versions: the strict grammar and the order of Semantic Versioning 2.0.0.
+
+Rules as in npm's `semver/classes/semver.js` without its lenience: no leading `v`, no spaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import total_ordering
+
+from twokey.errors import Invalid
+from twokey.strict_json import quoted
+
+MAX_LENGTH = 256
+LARGEST_NUMBER = 2**53 - 1
+
+_NUMBER = r"(0|[1-9][0-9]*)"
+_PRERELEASE_PART = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD_PART = r"[0-9A-Za-z-]+"
+_VERSION = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
+    rf"(?:-({_PRERELEASE_PART}(?:\.{_PRERELEASE_PART})*))?"
+    rf"(?:\+({_BUILD_PART}(?:\.{_BUILD_PART})*))?"
+)
+
+# number < text, and a shorter list of equal parts < a longer one (semver.org 11.4)
+_PartKey = tuple[int, int, str]
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """One version. Ordered and equal by precedence, so build metadata does not count."""
+
+    major: int
+    minor: int
+    patch: int
+    prerelease: tuple[int | str, ...] = ()
+    build: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = self.core
+        return text + "+" + ".".join(self.build) if self.build else text
+
+    @property
+    def core(self) -> str:
+        """The version without build metadata: what npm publishes."""
+        text = f"{self.major}.{self.minor}.{self.patch}"
+        return text + "-" + ".".join(map(str, self.prerelease)) if self.prerelease else text
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Version) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        return self._key() < other._key() if isinstance(other, Version) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[int, int, int, bool, tuple[_PartKey, ...]]:
+        parts = tuple((0, part, "") if isinstance(part, int) else (1, 0, part) for part in self.prerelease)
+        return self.major, self.minor, self.patch, not self.prerelease, parts
+
+
+def parse(text: str) -> Version:
+    """The version that `text` spells; raises `Invalid` where it spells none."""
+    if len(text) > MAX_LENGTH:
+        raise Invalid(f"The version is longer than {MAX_LENGTH} characters. Choose a shorter one.")
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise Invalid(
+            f"{quoted(text)} is not a valid version. Use three numbers such as 1.2.3, "
+            "with a prerelease such as -beta.1 after them where needed."
+        )
+    major, minor, patch = (int(number) for number in match.group(1, 2, 3))
+    if max(major, minor, patch) > LARGEST_NUMBER:
+        raise Invalid(f"A number in the version {quoted(text)} is too large. Use one below 2^53.")
+    prerelease = match.group(4).split(".") if match.group(4) else []
+    build = match.group(5).split(".") if match.group(5) else []
+    return Version(major, minor, patch, tuple(int(p) if p.isdecimal() else p for p in prerelease), tuple(build))
+
+
+def valid(text: str) -> bool:
+    """Whether `parse` takes `text`."""
+    try:
+        parse(text)
+    except Invalid:
+        return False
+    return True
+
+
+def clean(text: str) -> str | None:
+    """What npm makes of a version in a package.json, or None where it is no version.
+
+    Spaces around it, leading `v` and `=` and the build metadata go, as in npm's
+    `semver/functions/clean.js`.
+    """
+    try:
+        return parse(text.strip().lstrip("=v").strip()).core
+    except Invalid:
+        return None
+
+
+def highest(versions: Iterable[str]) -> str | None:
+    """The version that `latest` moves to when its own is unpublished, or None where none is left.
+
+    The highest that is no prerelease; where all are, the highest. Raises `Invalid` for a string that
+    is no version.
+    """
+    parsed = {text: parse(text) for text in versions}
+    released = [text for text, version in parsed.items() if not version.prerelease]
+    return max(released or parsed, key=parsed.__getitem__, default=None)

@@ -1,0 +1,153 @@
+"""Publishing a version: the tarball's bytes first, then the row (promise 3).
+
+intent = document.parse(...)            # what npm's PUT body asks for; pure
+prepared = prepare(...)                 # inspect the tarball, derive the manifest; nothing is stored yet
+blobs.put(prepared.digest, ...)         # durable under its digest; an orphan until the row names it
+with door.write(permit) as tx:
+    publish(tx, prepared)               # one short transaction
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import insert, select
+
+from twokey.audit.events import Event
+from twokey.audit.transaction import Transaction
+from twokey.authority.permit import ProofKind
+from twokey.db.schema import DistTag, Version
+from twokey.errors import Refused
+from twokey.orgs import orgs
+from twokey.packages import packages
+from twokey.packages.names import PackageName
+from twokey.packages.packument import SAID_AT_READING
+from twokey.publishing import manifest, tarball
+from twokey.publishing.document import Publish
+
+RELEASE_TAG = packages.LATEST
+README_LENGTH = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A version that is checked and ready to be written."""
+
+    name: PackageName
+    version: str
+    tags: tuple[str, ...]
+    access: str
+    manifest: str
+    abbreviated: str
+    digest: str
+    size: int
+    readme: str
+    readme_filename: str
+    differences: tuple[str, ...]
+    data: bytes = field(repr=False)
+
+
+def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, default_access: str) -> Prepared:
+    """Inspects the tarball and derives what is stored. Raises Invalid, TooLarge."""
+    facts = tarball.inspect(intent.tarball, limits)
+    full, abbreviated, differences = manifest.build(name, intent.version, intent.manifest, facts)
+    access = intent.access or (default_access if name.scope is not None else "public")
+    return Prepared(
+        name=name,
+        version=intent.version,
+        tags=tuple(intent.tags) or (RELEASE_TAG,),
+        access=access,
+        manifest=_stored(full),
+        abbreviated=_stored(abbreviated),
+        digest=facts.sha512,
+        size=facts.size,
+        readme=(intent.readme or facts.readme or "")[:README_LENGTH],
+        readme_filename=facts.readme_filename or ("README.md" if intent.readme else ""),
+        differences=tuple(differences),
+        data=intent.tarball,
+    )
+
+
+def publish(tx: Transaction, prepared: Prepared) -> None:
+    """Writes the version, its dist-tags and, where the name is new, the package.
+
+    Raises Refused where the version exists, or existed; but the same bytes by the same credential inside the
+    continuation of the code that published them are the success that the client missed (security.md 2.1).
+    """
+    found = packages.find(tx.connection, prepared.name)
+    if found is None or found.unpublished_at is not None:
+        _claim_scope_if_free(tx, prepared.name)
+        found = packages.create(tx, prepared.name, prepared.access, tx.permit.actor)
+    elif _is_repeat(tx, found.id, prepared):
+        tx.record(Event.PACKAGE_PUBLISH, details={"version": prepared.version, "repeated": True})
+        return
+    _check_version_is_new(tx, found.id, prepared.version)
+    tx.connection.execute(
+        insert(Version).values(
+            package_id=found.id, version=prepared.version, manifest=prepared.manifest,
+            abbreviated=prepared.abbreviated, digest=prepared.digest, size=prepared.size, published_at=tx.now,
+            publisher_id=tx.permit.actor, publisher_token_id=tx.permit.caller.principal.token_id,
+            proof=tx.permit.proved_with,
+        )
+    )  # fmt: skip
+    for tag in prepared.tags:
+        packages.put_dist_tag(tx.connection, found.id, tag, prepared.version)
+    if packages.LATEST not in packages.dist_tags(tx.connection, found.id):
+        packages.put_dist_tag(tx.connection, found.id, packages.LATEST, prepared.version)
+    _readme(tx, found.id, prepared)
+    tx.record(
+        Event.PACKAGE_PUBLISH,
+        details={"version": prepared.version, "tags": list(prepared.tags), "sha512": prepared.digest},
+    )
+    if prepared.differences:
+        tx.record(Event.MANIFEST_DIFFERENCE, details={"fields": list(prepared.differences)})
+
+
+def _claim_scope_if_free(tx: Transaction, name: PackageName) -> None:
+    if name.scope is not None and orgs.scope_is_free(tx.connection, name.scope):
+        orgs.claim_scope(tx, name.scope, tx.permit.actor)
+
+
+def _is_repeat(tx: Transaction, package_id: int, prepared: Prepared) -> bool:
+    proof, principal = tx.permit.proof, tx.permit.caller.principal
+    if proof is None or proof.kind is not ProofKind.CONTINUATION:
+        return False
+    row = tx.connection.execute(
+        select(Version.digest, Version.manifest, Version.publisher_token_id).where(
+            Version.package_id == package_id, Version.version == prepared.version, Version.removed_at.is_(None)
+        )
+    ).one_or_none()
+    return row is not None and row._tuple() == (prepared.digest, prepared.manifest, principal.token_id)
+
+
+def _check_version_is_new(tx: Transaction, package_id: int, version: str) -> None:
+    row = tx.connection.execute(
+        select(Version.removed_at).where(Version.package_id == package_id, Version.version == version)
+    ).one_or_none()
+    if row is None:
+        return
+    if row[0] is not None:
+        raise Refused(f"Version {version} was unpublished; its number cannot be used again: publish another.")
+    raise Refused(f"You cannot publish over the previously published versions: {version}.")
+
+
+def _readme(tx: Transaction, package_id: int, prepared: Prepared) -> None:
+    """The package's README is that of `latest`."""
+    latest = tx.connection.execute(
+        select(DistTag.version).where(DistTag.package_id == package_id, DistTag.tag == packages.LATEST)
+    ).scalar_one()
+    values = {"readme": prepared.readme, "readme_filename": prepared.readme_filename}
+    packages.changed(tx, package_id, **(values if latest == prepared.version else {}))
+
+
+def _stored(document: Mapping[str, object]) -> str:
+    """A manifest as it is kept: compact JSON, `dist` first, the tarball's address left open.
+
+    `dist` comes first so that the first empty address in the text is that of the tarball, whatever the manifest holds.
+    """
+    dist = document["dist"]
+    assert isinstance(dist, dict)
+    others = {key: value for key, value in document.items() if key not in SAID_AT_READING and key != "dist"}
+    return json.dumps({"dist": {"tarball": "", **dist}, **others}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,166 @@
+"""The composition root: settings in, one registry out, with its engine, blobs, vault, trail and door."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
+from twokey.audit.trail import Trail
+from twokey.blobs.local import LocalBlobs
+from twokey.blobs.store import Blobs
+from twokey.clock import Clock
+from twokey.db import migrate
+from twokey.db.engine import Database
+from twokey.db.schema import Authenticator, InstanceSecret, RecoverySet
+from twokey.errors import ConfigurationError
+from twokey.guard.authenticate import Authenticator as CallerAuthenticator
+from twokey.guard.door import Door
+from twokey.publishing.tarball import TarballLimits
+from twokey.settings import Settings
+from twokey.throttle import Throttle
+from twokey.tokens.tokens import Lifetimes
+from twokey.two_factor.redeem import Redeemer, RedeemLimits
+from twokey.vault import Vault, key_id_of
+
+ADDRESS_KEY = "audit-address"
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """One instance, ready to answer."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    blobs: Blobs
+    vault: Vault
+    gate: HashingGate
+    throttle: Throttle
+    trail: Trail
+    passwords: Passwords
+    redeemer: Redeemer
+    authenticator: CallerAuthenticator
+    door: Door
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long tokens of each kind live."""
+        settings = self.settings
+        return Lifetimes(
+            login=settings.lifetime_login,
+            publish=settings.lifetime_publish,
+            automation=settings.lifetime_automation,
+            granular=settings.lifetime_granular,
+            read_only=settings.lifetime_read_only,
+            maximum=settings.lifetime_maximum,
+        )
+
+    @property
+    def tarball_limits(self) -> TarballLimits:
+        """How large a tarball may be."""
+        return TarballLimits(tarball_bytes=self.settings.limit_tarball * MIB)
+
+    def close(self) -> None:
+        """Closes the database's connections."""
+        self.database.dispose()
+
+
+def open_registry(settings: Settings, clock: Clock) -> Registry:
+    """Opens the registry that `settings` describe: makes the data folder, the vault key and the schema where missing.
+
+    Raises ConfigurationError, with a sentence, for what stops a start.
+    """
+    _make_data_folder(settings)
+    vault = Vault(settings.data / "vault.key")
+    database = Database(settings.database_url)
+    migrate.upgrade(database)
+    _check_keys(database, vault)
+    trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
+    throttle, gate = Throttle(database), HashingGate()
+    passwords = Passwords(database, throttle, gate, _password_limits(settings))
+    redeemer = Redeemer(database, vault, throttle, trail, gate, _redeem_limits(settings), settings.issuer)
+    return Registry(
+        settings=settings,
+        clock=clock,
+        database=database,
+        blobs=LocalBlobs(settings.data / "blobs", clock),
+        vault=vault,
+        gate=gate,
+        throttle=throttle,
+        trail=trail,
+        passwords=passwords,
+        redeemer=redeemer,
+        authenticator=CallerAuthenticator(database, passwords, trail),
+        door=Door(database, passwords, redeemer, trail, settings, clock),
+    )
+
+
+def instance_context(name: str) -> str:
+    """What a sealed secret of the instance is bound to."""
+    return f"instance_secrets|{name}|-|{name}"
+
+
+def _make_data_folder(settings: Settings) -> None:
+    folder = settings.data
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {folder} cannot be written: {error.strerror}. Set TWOKEY_DATA to one that can."
+        ) from error
+
+
+def _check_keys(database: Database, vault: Vault) -> None:
+    """Stops the start where a row names a key that the vault lost: its owner could not sign in."""
+    with database.read() as connection:
+        for column in (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id):
+            for (key_id,) in connection.execute(select(column).distinct()):
+                if key_id not in vault.key_ids:
+                    raise ConfigurationError(
+                        f"The database holds secrets under the vault key {key_id}, which vault.key does not have: "
+                        "restore the vault.key that belongs to this database."
+                    )
+
+
+def _instance_secret(database: Database, vault: Vault, name: str) -> bytes:
+    with database.write() as connection:
+        database.lock(connection, "instance-secrets")
+        sealed = _sealed_secret(connection, name)
+        if sealed is None:
+            sealed = vault.seal(os.urandom(32), instance_context(name))
+            connection.execute(insert(InstanceSecret).values(name=name, sealed=sealed, key_id=key_id_of(sealed)))
+    return vault.open(sealed, instance_context(name))
+
+
+def _sealed_secret(connection: Connection, name: str) -> bytes | None:
+    return connection.execute(select(InstanceSecret.sealed).where(InstanceSecret.name == name)).scalar_one_or_none()
+
+
+def _password_limits(settings: Settings) -> PasswordLimits:
+    return PasswordLimits(
+        account_address=settings.limit_password,
+        address=settings.limit_password_address,
+        account=settings.limit_password_account,
+    )
+
+
+def _redeem_limits(settings: Settings) -> RedeemLimits:
+    return RedeemLimits(
+        otp=settings.limit_otp,
+        otp_hour=settings.limit_otp_hour,
+        otp_day=settings.limit_otp_day,
+        address=settings.limit_otp_address,
+        address_hour=settings.limit_otp_address_hour,
+        recovery=settings.limit_recovery,
+        recovery_day=settings.limit_recovery_day,
+        continuation_seconds=settings.otp_continuation,
+        enrolment_minutes=settings.enrolment_minutes,
+    )

@@ -1,0 +1,245 @@
+"""One frozen structure, read once from `twokey.toml` and the environment (`TWOKEY_*`); nothing else reads either.
+
+An unknown name, a value that cannot be, or two that contradict each other stop the start with a sentence
+(ConfigurationError). The environment wins over the file; in the file the names are lower case without the prefix.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twokey.errors import ConfigurationError
+
+PREFIX = "TWOKEY_"
+CONFIG = "TWOKEY_CONFIG"
+ISSUER_LENGTH = 11  # bytes; with a user name of 32 the otpauth URI still fits npm's QR code (security.md 2.7)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or not lowest <= int(text) <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an address such as https://npm.example.com")
+    _ = parts.port  # raises ValueError for a port that is none
+    return text.rstrip("/")
+
+
+def _issuer(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or not text.strip() or ":" in text:
+        raise ValueError("must be ASCII text without a colon")
+    if len(text) > ISSUER_LENGTH:
+        raise ValueError(f"must have at most {ISSUER_LENGTH} characters, or the QR code does not fit a terminal")
+    return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _days(text: str) -> int | None:
+    return None if text == "none" else _number(1, 36500)(text)
+
+
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of an instance. Field `x` is `TWOKEY_X` in the environment."""
+
+    host: str = _setting(
+        "localhost", str, "The address to listen on. `localhost` is 127.0.0.1, and ::1 where there is one."
+    )
+    port: int = _setting(4873, _number(0, 65535), "The port to listen on; 0 takes a free one.")
+    data: Path = _setting(Path("data"), Path, "The data folder; made with mode 0700.")
+    url: str | None = _setting(None, _url, "The address that clients use. Needed where the listener is not loopback.")
+    database: str | None = _setting(
+        None, str, "`sqlite:///PATH` or `postgresql://...`; a SQLite file in the data folder unless set."
+    )
+    signup: str | None = _setting(
+        None,
+        _choice("open", "closed"),
+        "Who may sign up. Open unless set only where listener and TWOKEY_URL are loopback.",
+    )
+    read: str = _setting("public", _choice("public", "authenticated"), "Whether reading needs a token.")
+    default_access: str = _setting(
+        "public", _choice("public", "restricted"), "The access of a new scoped package that names none."
+    )
+    scope_creation: str = _setting(
+        "anyone", _choice("anyone", "admins"), "Who may be the first to publish into a free scope."
+    )
+    require_2fa: str = _setting(
+        "off", _choice("off", "publishers", "everyone"), "Who must have two-factor authentication on."
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), _networks, "Addresses whose forwarded headers count, with commas between."
+    )
+    issuer: str = _setting("npm-twokey", _issuer, "The name that authenticator apps show.")
+    otp_continuation: int = _setting(
+        120,
+        _number(0, 600),
+        "Seconds for which a used code stays good for the same credential and address; 0 is strict.",
+    )
+    enrolment_minutes: int = _setting(30, _number(1, 1440), "Minutes after which a pending enrolment expires.")
+    limit_otp: int = _setting(5, _number(1, 1000), "Wrong codes in 5 minutes per account, credential and address.")
+    limit_otp_hour: int = _setting(20, _number(1, 10000), "Wrong codes in an hour per account, credential and address.")
+    limit_otp_day: int = _setting(
+        100,
+        _number(1, 100),
+        "Wrong codes in a day, or in a row ever, until the account's codes are suspended.",
+    )
+    limit_otp_address: int = _setting(30, _number(1, 100000), "Wrong codes in 5 minutes per address.")
+    limit_otp_address_hour: int = _setting(200, _number(1, 100000), "Wrong codes in an hour per address.")
+    limit_recovery: int = _setting(5, _number(1, 1000), "Wrong recovery codes in 5 minutes per account and address.")
+    limit_recovery_day: int = _setting(20, _number(1, 1000), "Wrong recovery codes in a day per account and address.")
+    limit_password: int = _setting(10, _number(1, 1000), "Wrong passwords in 5 minutes per account and address.")
+    limit_password_address: int = _setting(100, _number(1, 100000), "Wrong passwords in 5 minutes per address.")
+    limit_password_account: int = _setting(
+        100,
+        _number(1, 100000),
+        "Wrong passwords in an hour per account from addresses that it does not know.",
+    )
+    limit_signup: int = _setting(30, _number(1, 100000), "New accounts in an hour per address.")
+    limit_publish: int = _setting(600, _number(1, 1000000), "Publishes in an hour per user.")
+    limit_names: int = _setting(60, _number(1, 1000000), "New package names in an hour per user.")
+    limit_tarball: int = _setting(200, _number(1, 2048), "MiB of a tarball.")
+    lifetime_login: int | None = _setting(30, _days, "Days without use after which a login token ends, or none.")
+    lifetime_publish: int | None = _setting(365, _days, "Days of a publish token, or none.")
+    lifetime_automation: int | None = _setting(365, _days, "Days of an automation token, or none.")
+    lifetime_granular: int | None = _setting(90, _days, "Days of a granular token, or none.")
+    lifetime_read_only: int | None = _setting(None, _days, "Days of a read-only token, or none.")
+    lifetime_maximum: int | None = _setting(None, _days, "The most days that a token may be made for, or none.")
+    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "What is logged.")
+
+    @property
+    def database_url(self) -> str:
+        """The database that is used."""
+        return self.database or f"sqlite:///{self.data.absolute()}/twokey.db"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether both the listener and the address that clients use are this machine's own."""
+        return is_loopback(self.host) and (self.url is None or is_loopback(urlsplit(self.url).hostname or ""))
+
+    @property
+    def signup_open(self) -> bool:
+        """Whether a stranger may make an account."""
+        return self.signup == "open" if self.signup else self.loopback
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return PREFIX + name.upper()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address) means this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def environment(overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """The process's environment, with what the command line said over it."""
+    return {**os.environ, **overrides}
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Reads the settings. Raises ConfigurationError with a sentence for the first thing that is wrong."""
+    known = {variable(item.name): item for item in fields(Settings)}
+    given = {**_from_file(environ, known), **_from_environment(environ, known)}
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        try:
+            values[known[name].name] = known[name].metadata["parse"](text)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}={text!r} cannot be used: {error}.") from error
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str], known: Mapping[str, object]) -> dict[str, str]:
+    given = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != CONFIG}
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(f"{name} is not a setting of twokey: see docs/operate.md, or unset it.")
+    return given
+
+
+def _from_file(environ: Mapping[str, str], known: Mapping[str, object]) -> dict[str, str]:
+    path = Path(environ.get(CONFIG, "twokey.toml"))
+    if CONFIG not in environ and not path.exists():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read: {error}.") from error
+    given: dict[str, str] = {}
+    for name, value in document.items():
+        if variable(name) not in known:
+            raise ConfigurationError(f"{path}: {name} is not a setting of twokey: see docs/operate.md, or remove it.")
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            given[variable(name)] = ",".join(value)
+        elif isinstance(value, str | int) and not isinstance(value, bool):
+            given[variable(name)] = str(value)
+        else:
+            raise ConfigurationError(f"{path}: {name} must be text, a whole number or a list of texts.")
+    return given
+
+
+def _check(settings: Settings) -> None:
+    if not is_loopback(settings.host) and settings.url is None:
+        raise ConfigurationError(
+            f"TWOKEY_HOST={settings.host} is reachable from other machines: "
+            "set TWOKEY_URL to the address that clients use."
+        )
+    if settings.limit_otp_hour < settings.limit_otp:
+        raise ConfigurationError("TWOKEY_LIMIT_OTP_HOUR must not be less than TWOKEY_LIMIT_OTP.")
+    if settings.limit_otp_address_hour < settings.limit_otp_address:
+        raise ConfigurationError("TWOKEY_LIMIT_OTP_ADDRESS_HOUR must not be less than TWOKEY_LIMIT_OTP_ADDRESS.")
+    if settings.limit_recovery_day < settings.limit_recovery:
+        raise ConfigurationError("TWOKEY_LIMIT_RECOVERY_DAY must not be less than TWOKEY_LIMIT_RECOVERY.")
+    if settings.lifetime_maximum is None:
+        return
+    for name in (
+        "lifetime_login",
+        "lifetime_publish",
+        "lifetime_automation",
+        "lifetime_granular",
+        "lifetime_read_only",
+    ):
+        days: int | None = getattr(settings, name)
+        if days is None or days > settings.lifetime_maximum:
+            raise ConfigurationError(
+                f"{variable(name)} is longer than TWOKEY_LIFETIME_MAXIMUM={settings.lifetime_maximum}: set it lower."
+            )

@@ -1,0 +1,143 @@
+"""Enrolling an authenticator app: pending from the QR code to its first right code, then active.
+
+A pending secret never replaces a working one; it expires, may be begun again without a code, and is the same for a
+terminal and a browser.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from twokey.audit.events import Event
+from twokey.audit.transaction import Transaction
+from twokey.authority.permit import JudgedProof
+from twokey.authority.principal import Mode
+from twokey.clock import MINUTE
+from twokey.db.schema import Authenticator, Continuation, User
+from twokey.two_factor import recovery_codes, totp
+from twokey.vault import Vault, key_id_of
+
+PENDING, ACTIVE = "pending", "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An authenticator with its opened secret."""
+
+    id: str
+    secret: bytes
+    last_step: int
+    mode_wanted: Mode
+
+    def __repr__(self) -> str:
+        """Names the authenticator, never the secret."""
+        return f"Secret(id={self.id!r})"
+
+
+def begin(tx: Transaction, user_id: int, mode: Mode, vault: Vault) -> bytes:
+    """Starts an enrolment, in place of a pending one. Returns the new secret (20 bytes)."""
+    _drop_pending(tx.connection, user_id)
+    secret, authenticator_id = totp.new_secret(), secrets.token_hex(16)
+    sealed = vault.seal(secret, seal_context(authenticator_id, user_id))
+    tx.connection.execute(
+        insert(Authenticator).values(
+            id=authenticator_id, user_id=user_id, name="Authenticator app", sealed_secret=sealed,
+            key_id=key_id_of(sealed), state=PENDING, mode_wanted=mode.value, created_at=tx.now,
+        )
+    )  # fmt: skip
+    tx.record(Event.ENROLMENT_BEGIN, details={"mode": mode.value})
+    return secret
+
+
+def cancel(tx: Transaction, user_id: int) -> None:
+    """Drops a pending enrolment, where there is one."""
+    _drop_pending(tx.connection, user_id)
+    tx.record(Event.ENROLMENT_CANCEL)
+
+
+def confirm(tx: Transaction, user_id: int, proof: JudgedProof, codes: recovery_codes.NewSet) -> None:
+    """Turns two-factor authentication on with the enrolment that `proof` confirmed, and stores the recovery codes."""
+    mode = tx.connection.execute(select(Authenticator.mode_wanted).where(Authenticator.id == proof.source)).scalar_one()
+    tx.connection.execute(
+        update(User).where(User.id == user_id).values(mode=mode, updated_at=tx.now, wrong_codes_in_a_row=0)
+    )
+    recovery_codes.store(tx.connection, user_id, codes, tx.now)
+    tx.record(Event.ENROLMENT_CONFIRM, details={"mode": mode})
+    tx.record(Event.RECOVERY_GENERATE, details={"count": len(codes.codes)})
+
+
+def activate(connection: Connection, proof: JudgedProof, at: int) -> bool:
+    """Makes a pending authenticator active at the step that confirmed it. False where it is gone or was confirmed."""
+    result = connection.execute(
+        update(Authenticator)
+        .where(
+            Authenticator.id == proof.source,
+            Authenticator.state == PENDING,
+            Authenticator.last_step < proof.step,
+        )
+        .values(state=ACTIVE, last_step=proof.step, confirmed_at=at, last_used_at=at)
+    )
+    return result.rowcount == 1
+
+
+def change_mode(tx: Transaction, user_id: int, mode: Mode) -> None:
+    """Sets how much the second factor guards; secret and codes stay."""
+    tx.connection.execute(update(User).where(User.id == user_id).values(mode=mode.value, updated_at=tx.now))
+    tx.record(Event.MODE_CHANGE, details={"mode": mode.value})
+
+
+def disable(tx: Transaction, user_id: int, event: Event) -> None:
+    """Turns two-factor authentication off: secrets, recovery codes and continuations are gone."""
+    connection = tx.connection
+    connection.execute(delete(Authenticator).where(Authenticator.user_id == user_id))
+    recovery_codes.remove(connection, user_id)
+    connection.execute(delete(Continuation).where(Continuation.user_id == user_id))
+    connection.execute(
+        update(User)
+        .where(User.id == user_id)
+        .values(mode=None, updated_at=tx.now, wrong_codes_in_a_row=0, codes_suspended_at=None)
+    )
+    tx.record(event)
+
+
+def secrets_of(
+    connection: Connection, user_id: int, state: str, vault: Vault, *, not_before: int = 0
+) -> Sequence[Secret]:
+    """The account's authenticators in `state` that were begun after `not_before` (µs), opened."""
+    rows = connection.execute(
+        select(Authenticator.id, Authenticator.sealed_secret, Authenticator.last_step, Authenticator.mode_wanted).where(
+            Authenticator.user_id == user_id,
+            Authenticator.state == state,
+            Authenticator.created_at > not_before,
+        )
+    ).all()
+    return [
+        Secret(row_id, vault.open(sealed, seal_context(row_id, user_id)), last_step, Mode(mode))
+        for row_id, sealed, last_step, mode in rows
+    ]
+
+
+def pending_since(connection: Connection, user_id: int) -> int | None:
+    """When (µs) the account's pending enrolment was begun; None where there is none."""
+    return connection.execute(
+        select(Authenticator.created_at).where(Authenticator.user_id == user_id, Authenticator.state == PENDING)
+    ).scalar_one_or_none()
+
+
+def is_pending(connection: Connection, user_id: int, at: int, lifetime_minutes: int) -> bool:
+    """Whether the account has an enrolment under way that has not expired at `at` (µs)."""
+    since = pending_since(connection, user_id)
+    return since is not None and since > at - lifetime_minutes * MINUTE
+
+
+def seal_context(authenticator_id: str, user_id: int) -> str:
+    """What the sealed secret of an authenticator is bound to."""
+    return f"authenticators|{authenticator_id}|{user_id}|totp-secret"
+
+
+def _drop_pending(connection: Connection, user_id: int) -> None:
+    connection.execute(delete(Authenticator).where(Authenticator.user_id == user_id, Authenticator.state == PENDING))

@@ -1,0 +1,345 @@
+"""A one-time password is redeemed, never merely checked: judged at arrival, consumed at commit (security.md 2.1).
+
+The only place, beside `enrolment.py`, that looks at codes. `judge` compares behind the throttle and writes nothing but
+refusals; `consume` is the first statement of the transaction that the code allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from twokey.accounts.passwords import HashingGate, address_block
+from twokey.audit.events import Event
+from twokey.audit.trail import Trail
+from twokey.audit.transaction import Transaction
+from twokey.authority.actions import CONTINUED, Action
+from twokey.authority.permit import JudgedProof, ProofKind, Target
+from twokey.authority.principal import Caller
+from twokey.clock import MICROSECONDS, MINUTE, hour_minute
+from twokey.db.engine import Database
+from twokey.db.schema import Attempt, Authenticator, BurnedStep, Continuation, User
+from twokey.errors import Busy, ProofReason, ProofRequired, Throttled
+from twokey.throttle import Blocked, Bucket, Limit, Throttle, full_until
+from twokey.two_factor import enrolment, recovery_codes, totp, verdicts
+from twokey.two_factor.verdicts import Verdict
+from twokey.vault import Vault
+
+LONGEST_HEADER = 64
+_TOTP = re.compile(rb"[0-9]{6}")
+_RECOVERY = re.compile(rb"[0-9]{12}")
+ASK = "You must provide a one-time password: a one-time pass from your authenticator app, or a recovery code."
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemLimits:
+    """The guessing limits of security.md 2.2, and the two times."""
+
+    otp: int = 5
+    otp_hour: int = 20
+    otp_day: int = 100
+    address: int = 30
+    address_hour: int = 200
+    recovery: int = 5
+    recovery_day: int = 20
+    continuation_seconds: int = 120
+    enrolment_minutes: int = 30
+
+
+class Redeemer:
+    """Judges and consumes one-time passwords for every door."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        throttle: Throttle,
+        trail: Trail,
+        gate: HashingGate,
+        limits: RedeemLimits,
+        issuer: str,
+    ) -> None:
+        """`issuer` is the name that authenticator apps show, for the hint to use the right code."""
+        self._database = database
+        self._vault = vault
+        self._throttle = throttle
+        self._trail = trail
+        self._gate = gate
+        self._limits = limits
+        self._issuer = issuer
+
+    def judge(self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target) -> JudgedProof:
+        """Judges the code that the caller showed, against the arrival of the request's headers.
+
+        Raises ProofRequired (missing, wrong, expired, used), Throttled, Busy. A wrong code is counted and recorded;
+        a right one is neither, and stays good until `consume`.
+        """
+        if caller.evidence.otp is None:
+            raise ProofRequired(ASK, reason=ProofReason.MISSING)
+        code = _normalised(caller.evidence.otp)
+        if _RECOVERY.fullmatch(code):
+            buckets, compare = self._recovery_buckets(user_name, caller), self._compare_recovery
+        else:
+            buckets, compare = self._totp_buckets(user_id, user_name, caller), self._compare_totp
+        return self._judged(
+            caller,
+            user_id,
+            user_name,
+            action,
+            target,
+            buckets,
+            lambda: compare(caller, user_id, user_name, action, code),
+        )
+
+    def judge_enrolment(self, caller: Caller, user_id: int, user_name: str, target: Target) -> JudgedProof:
+        """Judges the code that confirms a pending enrolment. Raises as `judge` does."""
+        if caller.evidence.otp is None:
+            raise ProofRequired(ASK, reason=ProofReason.MISSING)
+        code = _normalised(caller.evidence.otp)
+        return self._judged(
+            caller, user_id, user_name, Action.CONFIRM_ENROLMENT, target,
+            self._totp_buckets(user_id, user_name, caller),
+            lambda: self._compare_pending(caller, user_id, user_name, code),
+        )  # fmt: skip
+
+    def _judged(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target,
+        buckets: list[Bucket], compare: Callable[[], JudgedProof | Verdict],
+    ) -> JudgedProof:  # fmt: skip
+        try:
+            reservation = self._throttle.reserve(buckets, caller.received_at)
+        except Blocked as blocked:
+            raise self._blocked(caller, user_id, user_name, target, blocked) from None
+        try:
+            outcome = compare()
+        except Busy:
+            self._throttle.release(reservation)  # nothing was compared
+            raise
+        if isinstance(outcome, JudgedProof):
+            self._throttle.release(reservation)
+            return outcome
+        self._record_refusal(caller, user_id, user_name, action, target, outcome)
+        raise outcome.refusal()
+
+    def _compare_totp(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, code: bytes
+    ) -> JudgedProof | Verdict:
+        with self._database.read() as connection:
+            suspended = connection.execute(select(User.codes_suspended_at).where(User.id == user_id)).scalar_one()
+            if suspended is not None:
+                return verdicts.SUSPENDED
+            if not _TOTP.fullmatch(code):
+                return verdicts.wrong(self._issuer, user_name)
+            for authenticator in enrolment.secrets_of(connection, user_id, enrolment.ACTIVE, self._vault):
+                step = totp.matching_step(authenticator.secret, code, caller.received_at)
+                if step is None:
+                    continue
+                verdict = verdicts.late_or_early(step, caller.received_at, authenticator.id)
+                if verdict is not None:
+                    return verdict
+                proof = JudgedProof(ProofKind.TOTP, user_id, authenticator.id, step)
+                if step > authenticator.last_step and not _is_burned(connection, proof):
+                    return proof
+                return self._continued(connection, caller, action, proof) or verdicts.USED
+        return verdicts.wrong(self._issuer, user_name)
+
+    def _compare_recovery(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, code: bytes
+    ) -> JudgedProof | Verdict:
+        with self._database.read() as connection:
+            match = recovery_codes.find(connection, user_id, code.decode(), self._vault, self._gate)
+            if match is None:
+                return verdicts.NO_RECOVERY_CODE
+            proof = JudgedProof(ProofKind.RECOVERY, user_id, str(match.id))
+            if not match.used:
+                return proof
+            return self._continued(connection, caller, action, proof) or verdicts.RECOVERY_USED
+
+    def _compare_pending(self, caller: Caller, user_id: int, user_name: str, code: bytes) -> JudgedProof | Verdict:
+        not_before = caller.received_at - self._limits.enrolment_minutes * MINUTE
+        with self._database.read() as connection:
+            pending = enrolment.secrets_of(connection, user_id, enrolment.PENDING, self._vault, not_before=not_before)
+        for authenticator in pending:
+            step = totp.matching_step(authenticator.secret, code, caller.received_at)
+            if step is not None:
+                verdict = verdicts.late_or_early(step, caller.received_at, authenticator.id)
+                return verdict or JudgedProof(ProofKind.ENROLMENT, user_id, authenticator.id, step)
+        return verdicts.wrong(self._issuer, user_name)
+
+    def _continued(
+        self, connection: Connection, caller: Caller, action: Action, proof: JudgedProof
+    ) -> JudgedProof | None:
+        family, token_id = CONTINUED.get(action), caller.principal.token_id
+        if family is None or token_id is None:
+            return None
+        found = connection.execute(
+            select(Continuation.id).where(
+                Continuation.proof == proof.reference,
+                Continuation.token_id == token_id,
+                Continuation.address == caller.address,
+                Continuation.family == family,
+                Continuation.expires_at > caller.received_at,
+            )
+        ).scalar_one_or_none()
+        return None if found is None else JudgedProof(ProofKind.CONTINUATION, proof.user_id, str(found))
+
+    def _blocked(self, caller: Caller, user_id: int, user_name: str, target: Target, blocked: Blocked) -> Exception:
+        if blocked.bucket.key.startswith("otp-account:"):
+            return verdicts.SUSPENDED.refusal()
+        with self._database.write() as connection:
+            self._trail.append(
+                connection, Event.OTP_BLOCKED, caller, at=caller.received_at, account=user_name,
+                resource=str(target), outcome="refused", reason=blocked.bucket.key.partition(":")[0],
+            )  # fmt: skip
+        sentence = f"Too many wrong codes; locked until {hour_minute(blocked.until)}"
+        wait = max(1, -(-(blocked.until - caller.received_at) // MICROSECONDS))
+        return Throttled(sentence, retry_after=wait, notice=sentence)
+
+    def _record_refusal(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target, verdict: Verdict
+    ) -> None:
+        event = Event.OTP_REPLAY if verdict.reason is ProofReason.USED else Event.OTP_WRONG
+        with self._database.write() as connection:
+            if verdict.burn is not None:
+                self._database.lock(connection, f"burn:{verdict.burn[0]}")
+                _burn(connection, *verdict.burn)
+            in_a_row = connection.execute(
+                update(User)
+                .where(User.id == user_id)
+                .values(wrong_codes_in_a_row=User.wrong_codes_in_a_row + 1)
+                .returning(User.wrong_codes_in_a_row)
+            ).scalar_one()
+            self._trail.append(
+                connection, event, caller, at=caller.received_at, account=user_name, resource=str(target),
+                outcome="refused", reason=verdict.reason.value, details={"action": action.value},
+            )  # fmt: skip
+            day_is_full = full_until(connection, self._account_bucket(user_id), caller.received_at) is not None
+            if in_a_row >= self._limits.otp_day or day_is_full:
+                self._suspend(connection, caller, user_id, user_name, in_a_row)
+
+    def _suspend(self, connection: Connection, caller: Caller, user_id: int, user_name: str, in_a_row: int) -> None:
+        changed = connection.execute(
+            update(User)
+            .where(User.id == user_id, User.codes_suspended_at.is_(None))
+            .values(codes_suspended_at=caller.received_at)
+        ).rowcount
+        if changed:
+            self._trail.append(
+                connection, Event.OTP_SUSPEND, caller, at=caller.received_at, account=user_name,
+                resource=f"user:{user_name}", reason=f"{in_a_row} wrong codes in a row",
+            )  # fmt: skip
+
+    def consume(self, tx: Transaction, proof: JudgedProof) -> None:
+        """Uses the code up: the first statement of the transaction that it allows.
+
+        Raises ProofRequired where another request was faster; that refusal is not counted, the code was right.
+        """
+        connection, caller = tx.connection, tx.permit.caller
+        if proof.kind is ProofKind.CONTINUATION:
+            if not _is_open(connection, proof, tx.permit.caller):
+                raise verdicts.USED.refusal()
+            return
+        if proof.kind is ProofKind.ENROLMENT:
+            if not enrolment.activate(connection, proof, tx.now):
+                raise verdicts.USED.refusal()
+            return
+        if proof.kind is ProofKind.RECOVERY:
+            fresh = recovery_codes.use(connection, int(proof.source), tx.now)
+        else:
+            fresh = _raise_step(connection, proof, tx.now)
+        if not fresh:
+            if self._continued(connection, caller, tx.permit.action, proof) is None:
+                raise verdicts.USED.refusal()
+            return
+        self._after_first_use(tx, proof)
+
+    def _after_first_use(self, tx: Transaction, proof: JudgedProof) -> None:
+        values: dict[str, int | None] = {"wrong_codes_in_a_row": 0}
+        if proof.kind is ProofKind.RECOVERY:
+            values["codes_suspended_at"] = None
+            tx.connection.execute(delete(Attempt).where(Attempt.bucket == account_key(proof.user_id)))
+            left = recovery_codes.left(tx.connection, proof.user_id)
+            tx.record(Event.RECOVERY_USE, details={"left": left})
+            if left == 0:
+                tx.record(Event.RECOVERY_EXHAUSTED)
+        tx.connection.execute(update(User).where(User.id == proof.user_id).values(**values))
+        family, token_id = CONTINUED.get(tx.permit.action), tx.permit.caller.principal.token_id
+        if family is not None and token_id is not None and self._limits.continuation_seconds:
+            tx.connection.execute(
+                insert(Continuation).values(
+                    user_id=proof.user_id, token_id=token_id, address=tx.permit.caller.address, family=family,
+                    proof=proof.reference, opened_at=tx.now,
+                    expires_at=tx.now + self._limits.continuation_seconds * MICROSECONDS,
+                )
+            )  # fmt: skip
+
+    def _totp_buckets(self, user_id: int, user_name: str, caller: Caller) -> list[Bucket]:
+        limits, block = self._limits, address_block(caller.address)
+        per_credential = (Limit(limits.otp, 300), Limit(limits.otp_hour, 3600))
+        return [
+            Bucket(f"otp:{user_name}:{caller.principal.credential}:{block}", per_credential),
+            self._account_bucket(user_id),
+            self._address_bucket(block),
+        ]
+
+    def _recovery_buckets(self, user_name: str, caller: Caller) -> list[Bucket]:
+        limits, block = self._limits, address_block(caller.address)
+        per_address = (Limit(limits.recovery, 300), Limit(limits.recovery_day, 86400))
+        return [Bucket(f"recovery:{user_name}:{block}", per_address), self._address_bucket(block)]
+
+    def _account_bucket(self, user_id: int) -> Bucket:
+        return Bucket(account_key(user_id), (Limit(self._limits.otp_day, 86400),))
+
+    def _address_bucket(self, block: str) -> Bucket:
+        return Bucket(
+            f"otp-address:{block}", (Limit(self._limits.address, 300), Limit(self._limits.address_hour, 3600))
+        )
+
+
+def account_key(user_id: int) -> str:
+    """The bucket that counts an account's wrong authenticator codes, over all credentials and addresses."""
+    return f"otp-account:{user_id}"
+
+
+def _normalised(shown: str) -> bytes:
+    """The code without ASCII spaces and dashes; empty for a header that can be no code."""
+    if len(shown) > LONGEST_HEADER:
+        return b""
+    return shown.encode("utf-8", "replace").replace(b" ", b"").replace(b"-", b"")
+
+
+def _is_burned(connection: Connection, proof: JudgedProof) -> bool:
+    query = select(BurnedStep.step).where(BurnedStep.authenticator_id == proof.source, BurnedStep.step == proof.step)
+    return connection.execute(query).one_or_none() is not None
+
+
+def _burn(connection: Connection, authenticator_id: str, step: int) -> None:
+    known = select(BurnedStep.step).where(BurnedStep.authenticator_id == authenticator_id, BurnedStep.step == step)
+    if connection.execute(known).one_or_none() is None:
+        connection.execute(insert(BurnedStep).values(authenticator_id=authenticator_id, step=step))
+
+
+def _is_open(connection: Connection, proof: JudgedProof, caller: Caller) -> bool:
+    query = select(Continuation.id).where(
+        Continuation.id == int(proof.source),
+        Continuation.token_id == caller.principal.token_id,
+        Continuation.address == caller.address,
+        Continuation.expires_at > caller.received_at,
+    )
+    return connection.execute(query).one_or_none() is not None
+
+
+def _raise_step(connection: Connection, proof: JudgedProof, at: int) -> bool:
+    result = connection.execute(
+        update(Authenticator)
+        .where(
+            Authenticator.id == proof.source,
+            Authenticator.state == enrolment.ACTIVE,
+            Authenticator.last_step < proof.step,
+        )
+        .values(last_step=proof.step, last_used_at=at)
+    )
+    return result.rowcount == 1

@@ -1,0 +1,63 @@
+"""What is said of a code that is not accepted: why, for the trail, and in a sentence for the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twokey.errors import ProofReason, ProofRequired
+from twokey.two_factor import totp
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A code that is not accepted. `burn` is the authenticator and the future step that the hint names."""
+
+    reason: ProofReason
+    sentence: str
+    burn: tuple[str, int] | None = None
+
+    def refusal(self) -> ProofRequired:
+        """The error for the person who showed the code."""
+        return ProofRequired(
+            f"Invalid one-time password: {self.sentence}.",
+            reason=self.reason,
+            notice=f"Invalid OTP: {self.sentence}",
+        )
+
+
+SUSPENDED = Verdict(
+    ProofReason.SUSPENDED,
+    "codes of authenticator apps are suspended for this account after too many wrong ones; "
+    "use a recovery code, or ask the operator of this registry",
+)
+USED = Verdict(ProofReason.USED, "already used, wait for the next code")
+RECOVERY_USED = Verdict(ProofReason.USED, "already used, take the next of your recovery codes")
+NO_RECOVERY_CODE = Verdict(ProofReason.WRONG, "this is not one of your unused recovery codes")
+
+
+def wrong(issuer: str, user_name: str) -> Verdict:
+    """A code that belongs to no moment near now: most likely another entry of the app."""
+    return Verdict(ProofReason.WRONG, f'use the code shown for "{issuer}: {user_name}"')
+
+
+def late_or_early(step: int, received_at: int, authenticator_id: str) -> Verdict | None:
+    """The verdict on a code that belongs to the account but not to the moment `received_at` (µs).
+
+    None within the tolerance. A future step is burned: the hint would else tell a thief when to come back.
+    """
+    offset = step - totp.step_at(received_at)
+    if abs(offset) <= totp.TOLERANCE:
+        return None
+    if offset < 0:
+        late = totp.seconds_since_step_ended(step, received_at)
+        return Verdict(
+            ProofReason.EXPIRED,
+            f"this code expired about {late} s ago; codes change every 30 seconds, use a fresh one; "
+            f"if it was fresh, your phone's clock is {late} s behind",
+        )
+    return Verdict(
+        ProofReason.AHEAD,
+        f"your phone's clock is about {offset * totp.STEP_SECONDS} s ahead of the server's; "
+        "set it to automatic time and use a fresh code",
+        burn=(authenticator_id, step),
+    )

@@ -1,0 +1,1 @@
+"""Tests of twokey. What they share is in `tests/support`."""

@@ -1,0 +1,1 @@
+"""The user's journey, held with the unmodified npm client."""

@@ -1,0 +1,65 @@
+"""Where the real clients are, as `tests/clients/package-lock.json` pins them."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ROOT / "tests" / "clients" / "node_modules"
+INSTALL = "npm ci --prefix tests/clients"
+
+# What Python calls the processor, and what the platform packages of node and pnpm, and of bun, call it.
+_PROCESSORS = {"x86_64": ("x64", "x64"), "aarch64": ("arm64", "aarch64")}
+
+
+def missing() -> str | None:
+    """Why the clients cannot be used, with the command that brings them; None when they are there."""
+    if (MODULES / "npm12").is_dir():
+        return None
+    return f"the npm clients are not installed: run `{INSTALL}`"
+
+
+def node() -> Path:
+    """The Node that npm 12 asks for, from the lock; on other platforms whatever `node` there is."""
+    processor = _PROCESSORS.get(platform.machine())
+    if processor is not None:
+        pinned = MODULES / f"node-linux-{processor[0]}" / "bin" / "node"
+        if pinned.is_file():
+            return pinned
+    found = shutil.which("node")
+    if found is None:
+        raise FileNotFoundError("no node for the npm clients: run " + INSTALL)
+    return Path(found)
+
+
+def npm_cli(version: int) -> Path:
+    """The script of one npm, by its major version."""
+    return MODULES / f"npm{version}" / "bin" / "npm-cli.js"
+
+
+def pnpm() -> Path | None:
+    """pnpm 12, a plain binary; None where the lock has none for this platform."""
+    processor = _PROCESSORS.get(platform.machine())
+    return _present(MODULES / "@pnpm" / f"exe.linux-{processor[0]}" / "pnpm") if processor else None
+
+
+def bun() -> Path | None:
+    """bun, a plain binary; None where the lock has none for this platform."""
+    processor = _PROCESSORS.get(platform.machine())
+    return _present(MODULES / "@oven" / f"bun-linux-{processor[1]}" / "bin" / "bun") if processor else None
+
+
+def yarn_classic() -> Path:
+    """The script of yarn 1."""
+    return MODULES / "yarn1" / "bin" / "yarn.js"
+
+
+def yarn_berry() -> Path:
+    """The script of yarn 4."""
+    return MODULES / "@yarnpkg" / "cli-dist" / "bin" / "yarn.js"
+
+
+def _present(path: Path) -> Path | None:
+    return path if path.is_file() else None
