@@ -45,7 +45,7 @@ REFUSED = {
     "overlong": (b'"\xc0\x80"', "not UTF-8"),
     "UTF-16": ('{"a":1}'.encode("utf-16-le"), "valid JSON"),
     "byte order mark": (b"\xef\xbb\xbf{}", "byte order mark"),
-    "duplicate key": (b'{"a":1,"a":1}', "'a' twice"),
+    "duplicate key": (b'{"b":1,"a":1,"a":1}', "'a' twice"),
     "duplicate key in other spelling": (b'[{"a":1,"\\u0061":2}]', "'a' twice"),
     "NaN": (b"[NaN]", "NaN"),
     "Infinity": (b"Infinity", "Infinity"),
@@ -60,7 +60,8 @@ REFUSED = {
     "very deep": (b"[" * 500_000, "64 levels"),
     "very deep objects": (b'{"a":' * 500_000, "64 levels"),
     "deep behind a string of brackets": (b'["]]]]\\"]]]",' + b"[" * 70, "64 levels"),
-    "too many values": (b"[" + b"0," * 2_000_000 + b"0]", "2,000,000 values"),
+    "too many values": (b"[" + b"0," * 2_000_000 + b"0]", "2,000,000 parts"),
+    "too many strings": (b'""' * 2_000_001, "2,000,000 parts"),
 }
 
 
@@ -147,7 +148,8 @@ def test_every_value_comes_back(value: object, escaped: bool) -> None:
 
 def test_what_is_quoted_for_a_message_is_short_and_printable() -> None:
     assert strict_json.quoted("a\x1b[2J\u202eb").isprintable()
-    assert len(strict_json.quoted("x" * 1000)) < 120
+    assert strict_json.quoted("x" * 100) == f"'{'x' * 100}'"
+    assert strict_json.quoted("x" * 101) == f"'{'x' * 100}...'"
 
 
 SENT: dict[str, object] = {

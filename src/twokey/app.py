@@ -25,15 +25,17 @@ from twokey.http.caller import base_address, caller_from, client_address
 from twokey.http.paths import plain_path
 from twokey.http.routing import Call, Guarded, answered, checked, without_body
 from twokey.npm_api.routes import ROUTES
-from twokey.registry import MIB, Registry
+from twokey.registry import MIB, Registry, keep_house
 
 READERS, WRITERS = 32, 96
+HOUSEKEEPING_SECONDS = 300
 CHUNK = 256 * 1024
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"referrer-policy", b"same-origin"),
 )
+log = logging.getLogger("twokey")
 access_log = logging.getLogger("twokey.access")
 
 
@@ -50,12 +52,27 @@ def application(registry: Registry, port: int) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_housekeeping, registry)
+            yield
+            tasks.cancel_scope.cancel()
         registry.close()
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http_error})
+    app = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http_error, TwokeyError: _refused}
+    )
     app.router.redirect_slashes = False
     return _Outermost(app, registry)
+
+
+async def _housekeeping(registry: Registry) -> None:
+    """Every few minutes: rows that have run out go, and the audit trail gets its checkpoint when one is due."""
+    while True:
+        try:
+            await anyio.to_thread.run_sync(keep_house, registry)
+        except Exception:  # the next round may do better; a server that serves is worth more than one that is tidy
+            log.exception("housekeeping failed")
+        await anyio.sleep(HOUSEKEEPING_SECONDS)
 
 
 def _by_path(routes: Sequence[Guarded]) -> dict[str, list[Guarded]]:
@@ -205,6 +222,11 @@ async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         stream.close()
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What is refused while the route is looked for: a package name that can be none."""
+    return _response(error_answer(error, request.state.request_id))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -5,27 +5,39 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
+from twokey.audit.checkpoints import Checkpoints
 from twokey.audit.trail import Trail
 from twokey.blobs.local import LocalBlobs
 from twokey.blobs.store import Blobs
-from twokey.clock import Clock
+from twokey.clock import DAY, MINUTE, Clock
 from twokey.db import migrate
 from twokey.db.engine import Database
-from twokey.db.schema import Authenticator, InstanceSecret, RecoverySet
+from twokey.db.schema import (
+    AuditAddress,
+    Authenticator,
+    BurnedStep,
+    Continuation,
+    InstanceSecret,
+    RecoverySet,
+)
 from twokey.errors import ConfigurationError
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
 from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
-from twokey.throttle import Throttle
+from twokey.throttle import Throttle, forget
 from twokey.tokens.tokens import Lifetimes
+from twokey.two_factor import enrolment, totp
 from twokey.two_factor.redeem import Redeemer, RedeemLimits
 from twokey.vault import Vault, key_id_of
 
 ADDRESS_KEY = "audit-address"
+CHECKPOINT_KEY = "audit-checkpoint"
+CHECKPOINTS = "audit-checkpoints.jsonl"
+ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
 
 
@@ -41,6 +53,7 @@ class Registry:
     gate: HashingGate
     throttle: Throttle
     trail: Trail
+    checkpoints: Checkpoints
     passwords: Passwords
     redeemer: Redeemer
     authenticator: CallerAuthenticator
@@ -92,11 +105,37 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
         gate=gate,
         throttle=throttle,
         trail=trail,
+        checkpoints=Checkpoints(
+            database, trail, settings.data / CHECKPOINTS, _instance_secret(database, vault, CHECKPOINT_KEY)
+        ),
         passwords=passwords,
         redeemer=redeemer,
         authenticator=CallerAuthenticator(database, passwords, trail),
         door=Door(database, passwords, redeemer, trail, settings, clock),
     )
+
+
+def keep_house(registry: Registry) -> None:
+    """What a running server does every few minutes: deletes rows that have run out, writes a due checkpoint."""
+    with registry.database.write() as connection:
+        tidy(registry, connection, registry.clock.now())
+    registry.checkpoints.write_if_due(registry.clock.now())
+
+
+def tidy(registry: Registry, connection: Connection, now: int) -> int:
+    """Deletes rows that have run out: attempts, continuations, pending enrolments, old addresses. Returns how many."""
+    pending_before = now - registry.settings.enrolment_minutes * MINUTE
+    count = forget(connection, now - 2 * DAY)
+    for statement in (
+        delete(Continuation).where(Continuation.expires_at < now),
+        delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),
+        delete(Authenticator).where(
+            Authenticator.state == enrolment.PENDING, Authenticator.created_at < pending_before
+        ),
+        delete(AuditAddress).where(AuditAddress.at < now - ADDRESSES_KEPT),
+    ):
+        count += connection.execute(statement).rowcount
+    return count
 
 
 def instance_context(name: str) -> str:

@@ -59,6 +59,22 @@ def enrolled(server: Server) -> Account:
     return accounts.enrol(accounts.sign_up(server))
 
 
+@pytest.fixture(scope="module")
+def changeable(server: Server) -> Account:
+    """Like `enrolled`, one for each module: its tests may change it, and leave it with 2FA for auth-and-writes."""
+    return accounts.enrol(accounts.sign_up(server))
+
+
+@pytest.fixture
+def unused(server: Server, changeable: Account) -> str:
+    """A recovery code of `changeable` that has not been used; where there is none left, 2FA is set up again."""
+    if not changeable.recovery_codes:
+        disable = {"tfa": {"mode": "disable", "password": changeable.password}}
+        assert changeable.ask("POST", accounts.PROFILE, otp=changeable.fresh_code(), body=disable).status == 200
+        accounts.enrol(changeable)
+    return changeable.recovery_codes.pop()
+
+
 @pytest.fixture
 def package_name() -> str:
     """A package name of this test's own."""

@@ -80,6 +80,13 @@ def assert_asked_for_a_code(result: Result) -> None:
     assert "by passing --otp=<code>" in result.stderr.replace("\nnpm error ", " "), result
 
 
+def assert_owner_change_needs_a_code(result: Result) -> None:
+    """npm puts words of its own around what `owner` is refused with."""
+    assert result.returncode == 1, result
+    assert "code EOWNERMUTATE" in result.stderr, result
+    assert 'Failed to update package: "OTP required for authentication"' in result.stderr, result
+
+
 def publish(npm: Npm, folder: Path, *args: str, env: Mapping[str, str] | None = None) -> Result:
     """`npm publish` in a pipe."""
     return npm.run("publish", *args, cwd=folder, env=env)

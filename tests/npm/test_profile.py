@@ -100,17 +100,17 @@ def test_npm_6_cannot_change_the_mode(make_npm: MakeNpm, enrolled: Account) -> N
     assert _secret_still_works(enrolled)
 
 
-def test_changing_the_mode(npm: Npm, fresh_alice: Account) -> None:
+def test_changing_the_mode(npm: Npm, changeable: Account, unused: str) -> None:
     """S49: password and code; secret and recovery codes stay."""
-    npm.sign_in(fresh_alice.token)
-    exit_code, text = change_2fa(npm, fresh_alice, fresh_alice.fresh_code(), "enable-2fa", "auth-only")
+    npm.sign_in(changeable.token)
+    exit_code, text = change_2fa(npm, changeable, changeable.fresh_code(), "enable-2fa", "auth-only")
     assert exit_code == 0, text
     assert CHANGED + "auth-only" in text
-    assert fresh_alice.profile()["tfa"] == {"pending": False, "mode": "auth-only"}
-    back = {"tfa": {"mode": "auth-and-writes", "password": fresh_alice.password}}
-    assert fresh_alice.ask("POST", PROFILE, otp=fresh_alice.recovery_codes[0], body=back).status == 200
-    assert fresh_alice.profile()["tfa"] == ON
-    assert _secret_still_works(fresh_alice)
+    assert changeable.profile()["tfa"] == {"pending": False, "mode": "auth-only"}
+    back = {"tfa": {"mode": "auth-and-writes", "password": changeable.password}}
+    assert changeable.ask("POST", PROFILE, otp=unused, body=back).status == 200
+    assert changeable.profile()["tfa"] == ON
+    assert _secret_still_works(changeable)
 
 
 @pytest.mark.parametrize(
@@ -125,28 +125,32 @@ def test_changing_the_mode(npm: Npm, fresh_alice: Account) -> None:
         ("npm/12.2.0 node/v24.0.0 linux x64 workspaces/false", {"pending": False, "mode": "auth-only"}),
     ],
 )
-def test_the_answer_to_a_change_of_mode(fresh_alice: Account, client: str, answer: object) -> None:
+def test_the_answer_to_a_change_of_mode(changeable: Account, client: str, answer: object) -> None:
     """S48: what one client takes for success is an error to the other, so its name decides."""
     changed = request(
-        fresh_alice.server, "POST", PROFILE, token=fresh_alice.token, otp=fresh_alice.fresh_code(),
-        body={"tfa": {"mode": "auth-only", "password": fresh_alice.password}}, headers={"user-agent": client},
+        changeable.server, "POST", PROFILE, token=changeable.token, otp=changeable.fresh_code(),
+        body={"tfa": {"mode": "auth-only", "password": changeable.password}}, headers={"user-agent": client},
     )  # fmt: skip
+    back = {"tfa": {"mode": "auth-and-writes", "password": changeable.password}}
+    assert changeable.ask("POST", PROFILE, otp=changeable.fresh_code(), body=back).status == 200
     assert changed.status == 200, changed
     assert changed.json["tfa"] == answer
 
 
-def test_changing_the_mode_takes_password_and_code(fresh_alice: Account) -> None:
+def test_changing_the_mode_takes_password_and_code(changeable: Account) -> None:
     """S49: each of them missing or wrong leaves the mode as it is; a wrong password burns no code."""
-    code = fresh_alice.fresh_code()
+    code = changeable.fresh_code()
     wrong = {"tfa": {"mode": "auth-only", "password": accounts.OTHER_PASSWORD}}
-    right = {"tfa": {"mode": "auth-only", "password": fresh_alice.password}}
-    refused = fresh_alice.ask("POST", PROFILE, otp=code, body=wrong)
+    right = {"tfa": {"mode": "auth-only", "password": changeable.password}}
+    refused = changeable.ask("POST", PROFILE, otp=code, body=wrong)
     assert refused.status == 401, refused
     assert not refused.asks_for_a_code
-    assert fresh_alice.ask("POST", PROFILE, body=right).asks_for_a_code
-    assert fresh_alice.ask("POST", PROFILE, otp=fresh_alice.wrong_code(), body=right).asks_for_a_code
-    assert fresh_alice.profile()["tfa"] == ON
-    assert fresh_alice.ask("POST", PROFILE, otp=code, body=right).status == 200
+    assert changeable.ask("POST", PROFILE, body=right).asks_for_a_code
+    assert changeable.ask("POST", PROFILE, otp=changeable.wrong_code(), body=right).asks_for_a_code
+    assert changeable.profile()["tfa"] == ON
+    assert changeable.ask("POST", PROFILE, otp=code, body=right).status == 200
+    back = {"tfa": {"mode": "auth-and-writes", "password": changeable.password}}
+    assert changeable.ask("POST", PROFILE, otp=changeable.fresh_code(), body=back).status == 200
 
 
 @pytest.mark.parametrize("version", [12, 11, 10, 6], ids="npm{}".format)
@@ -175,20 +179,20 @@ def test_disabling_as_json(npm: Npm, fresh_alice: Account) -> None:
     assert json.loads(text.partition(PASSWORD)[2]) == {"tfa": False}
 
 
-def test_disabling_with_a_wrong_code(npm: Npm, fresh_alice: Account) -> None:
+def test_disabling_with_a_wrong_code(npm: Npm, changeable: Account) -> None:
     """S53: still enabled."""
-    npm.sign_in(fresh_alice.token)
-    exit_code, text = change_2fa(npm, fresh_alice, fresh_alice.wrong_code(), "disable-2fa")
+    npm.sign_in(changeable.token)
+    exit_code, text = change_2fa(npm, changeable, changeable.wrong_code(), "disable-2fa")
     assert exit_code == 1
     assert "npm notice Invalid OTP: " in text
     assert "code EOTP" in text
-    assert fresh_alice.profile()["tfa"] == ON
+    assert changeable.profile()["tfa"] == ON
 
 
-def test_disabling_with_a_wrong_password(npm: Npm, fresh_alice: Account) -> None:
+def test_disabling_with_a_wrong_password(npm: Npm, changeable: Account) -> None:
     """S53: still enabled, the password is named, and the code that was right is not burnt."""
-    npm.sign_in(fresh_alice.token)
-    code = fresh_alice.fresh_code()
+    npm.sign_in(changeable.token)
+    code = changeable.fresh_code()
     terminal = npm.spawn("profile", "disable-2fa", f"--otp={code}")
     terminal.expect_text(PASSWORD)
     terminal.answer(accounts.OTHER_PASSWORD)
@@ -196,9 +200,9 @@ def test_disabling_with_a_wrong_password(npm: Npm, fresh_alice: Account) -> None
     exit_code, text = terminal.finish()
     assert exit_code == 1
     assert "EOTP" not in text
-    assert fresh_alice.profile()["tfa"] == ON
-    disable = {"tfa": {"mode": "disable", "password": fresh_alice.password}}
-    assert fresh_alice.ask("POST", PROFILE, otp=code, body=disable).status == 200
+    assert changeable.profile()["tfa"] == ON
+    same = {"tfa": {"mode": "auth-and-writes", "password": changeable.password}}
+    assert changeable.ask("POST", PROFILE, otp=code, body=same).status == 200
 
 
 def test_disabling_voids_the_recovery_codes(fresh_alice: Account) -> None:
@@ -224,17 +228,18 @@ def test_setting_a_field(npm: Npm, alice: Account) -> None:
     assert (profile["fullname"], profile["email"]) == ("Alice", alice.email)
 
 
-def test_setting_a_field_with_2fa(npm: Npm, fresh_alice: Account) -> None:
+def test_setting_a_field_with_2fa(npm: Npm, changeable: Account) -> None:
     """S33: it asks for a code, and nothing changes without one."""
-    npm.sign_in(fresh_alice.token)
-    terminal = npm.spawn("profile", "set", "homepage", "http://localhost/alice")
+    npm.sign_in(changeable.token)
+    page = f"http://localhost/{accounts.fresh_name('page')}"
+    terminal = npm.spawn("profile", "set", "homepage", page)
     terminal.expect_text(ENTER_OTP)
-    assert not fresh_alice.profile()["homepage"]
-    terminal.answer(fresh_alice.fresh_code())
+    assert changeable.profile()["homepage"] != page
+    terminal.answer(changeable.fresh_code())
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
-    assert "Set homepage to http://localhost/alice" in text
-    assert fresh_alice.profile()["homepage"] == "http://localhost/alice"
+    assert f"Set homepage to {page}" in text
+    assert changeable.profile()["homepage"] == page
 
 
 def test_changing_the_password(npm: Npm, fresh_alice: Account) -> None:

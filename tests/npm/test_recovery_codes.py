@@ -23,29 +23,31 @@ from tests.support.npm import Npm
 
 
 @pytest.mark.parametrize("form", ["{0} {1} {2}", "{0}{1}{2}"], ids=["with spaces", "digits"])
-def test_typed_at_the_prompt(npm: Npm, fresh_alice: Account, package_name: str, tmp_path: Path, form: str) -> None:
+def test_typed_at_the_prompt(
+    npm: Npm, changeable: Account, unused: str, package_name: str, tmp_path: Path, form: str
+) -> None:
     """S23: npm's question takes digits and spaces only, so that is what the codes are made of."""
-    npm.sign_in(fresh_alice.token)
+    npm.sign_in(changeable.token)
     terminal = npm.spawn("publish", cwd=packages.write(tmp_path / "core", package_name))
     terminal.expect_text(ENTER_OTP)
-    terminal.answer(form.format(*fresh_alice.recovery_codes[3].split("-")))
+    terminal.answer(form.format(*unused.split("-")))
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
     assert f"+ {package_name}@1.0.0" in text
-    assert re.search(r"\b9\b.* left", text), "npm says how many are left"
+    left = len(changeable.recovery_codes)
+    assert re.search(rf"\b{left}\b.* left", text), "npm says how many are left"
 
 
-def test_on_the_command_line(npm: Npm, fresh_alice: Account, tmp_path: Path) -> None:
+def test_on_the_command_line(npm: Npm, changeable: Account, unused: str, tmp_path: Path) -> None:
     """S23: `--otp=1234-5678-9012`; the second time it is refused like any wrong code."""
-    npm.sign_in(fresh_alice.token)
-    code = fresh_alice.recovery_codes[0]
+    npm.sign_in(changeable.token)
     first, second = accounts.fresh_name("core"), accounts.fresh_name("core")
-    assert_published(publish(npm, packages.write(tmp_path / "first", first), f"--otp={code}"), first)
+    assert_published(publish(npm, packages.write(tmp_path / "first", first), f"--otp={unused}"), first)
     npm.server.advance(200)  # the same token may go on publishing with it for two minutes
-    again = publish(npm, packages.write(tmp_path / "second", second), f"--otp={code}")
+    again = publish(npm, packages.write(tmp_path / "second", second), f"--otp={unused}")
     assert_asked_for_a_code(again)
     assert "npm notice Invalid OTP: " in again.stderr
-    assert not accounts.is_published(fresh_alice.server, second)
+    assert not accounts.is_published(changeable.server, second)
 
 
 def test_disabling_with_one(npm: Npm, fresh_alice: Account) -> None:
@@ -75,15 +77,15 @@ def test_disabling_asks_and_takes_one(make_npm: MakeNpm, fresh_alice: Account, v
     assert fresh_alice.profile()["tfa"] in (None, False)
 
 
-def test_logging_in_with_one(make_npm: MakeNpm, fresh_alice: Account) -> None:
+def test_logging_in_with_one(make_npm: MakeNpm, changeable: Account, unused: str) -> None:
     """S23: at the login's question."""
     npm = make_npm(12)
-    terminal = log_in(npm, fresh_alice)
+    terminal = log_in(npm, changeable)
     terminal.expect_text(ENTER_OTP)
-    terminal.answer(fresh_alice.recovery_codes[0].replace("-", " "))
+    terminal.answer(unused.replace("-", " "))
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
-    assert npm.run("whoami").stdout == f"{fresh_alice.name}\n"
+    assert npm.run("whoami").stdout == f"{changeable.name}\n"
 
 
 def test_each_works_once(fresh_alice: Account) -> None:
@@ -99,30 +101,29 @@ def test_each_works_once(fresh_alice: Account) -> None:
     assert fresh_alice.profile()["tfa"]["mode"] == "auth-and-writes"
 
 
-def test_a_used_one_with_another_token(fresh_alice: Account) -> None:
+def test_a_used_one_with_another_token(changeable: Account, unused: str) -> None:
     """S23, S28: the continuation is the token's that used it."""
-    other = accounts.log_in(fresh_alice)
-    code, first, second = fresh_alice.recovery_codes[0], accounts.fresh_name("core"), accounts.fresh_name("core")
-    assert accounts.publish(fresh_alice, first, otp=code).status in (200, 201)
-    assert accounts.publish(fresh_alice, second, otp=code, token=other).asks_for_a_code
-    assert not accounts.is_published(fresh_alice.server, second)
+    other = accounts.log_in(changeable)
+    code, first, second = unused, accounts.fresh_name("core"), accounts.fresh_name("core")
+    assert accounts.publish(changeable, first, otp=code).status in (200, 201)
+    assert accounts.publish(changeable, second, otp=code, token=other).asks_for_a_code
+    assert not accounts.is_published(changeable.server, second)
 
 
-def test_somebody_elses(fresh_alice: Account, enrolled: Account, package_name: str) -> None:
+def test_somebody_elses(enrolled: Account, changeable: Account, unused: str, package_name: str) -> None:
     """A recovery code is its owner's; and what another tried with it did not use it up."""
-    code = enrolled.recovery_codes[0]
-    assert accounts.publish(fresh_alice, package_name, otp=code).asks_for_a_code
-    assert not accounts.is_published(fresh_alice.server, package_name)
-    assert accounts.publish(enrolled, package_name, otp=code).status in (200, 201)
+    assert accounts.publish(enrolled, package_name, otp=unused).asks_for_a_code
+    assert not accounts.is_published(enrolled.server, package_name)
+    assert accounts.publish(changeable, package_name, otp=unused).status in (200, 201)
 
 
-def test_while_codes_of_the_app_are_locked(fresh_alice: Account, package_name: str) -> None:
+def test_while_codes_of_the_app_are_locked(changeable: Account, unused: str, package_name: str) -> None:
     """Five wrong codes lock the app's; a recovery code is the way in (security.md 2.2)."""
     for _ in range(5):
-        assert accounts.publish(fresh_alice, package_name, otp=fresh_alice.wrong_code()).asks_for_a_code
-    assert accounts.publish(fresh_alice, package_name, otp=fresh_alice.fresh_code()).status == 403
-    assert not accounts.is_published(fresh_alice.server, package_name)
-    assert accounts.publish(fresh_alice, package_name, otp=fresh_alice.recovery_codes[0]).status in (200, 201)
+        assert accounts.publish(changeable, package_name, otp=changeable.wrong_code()).asks_for_a_code
+    assert accounts.publish(changeable, package_name, otp=changeable.fresh_code()).status == 403
+    assert not accounts.is_published(changeable.server, package_name)
+    assert accounts.publish(changeable, package_name, otp=unused).status in (200, 201)
 
 
 def test_guessing_is_limited(fresh_alice: Account, package_name: str) -> None:

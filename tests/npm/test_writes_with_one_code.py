@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.npm.conftest import MakeNpm
-from tests.npm.journey import assert_asked_for_a_code, assert_published, publish
+from tests.npm.journey import (
+    ENTER_OTP,
+    assert_asked_for_a_code,
+    assert_owner_change_needs_a_code,
+    assert_published,
+    publish,
+)
 from tests.support import accounts, packages
 from tests.support.accounts import Account
 from tests.support.npm import Npm, Result
@@ -48,27 +54,40 @@ def _document(account: Account, name: str) -> dict[str, object]:
     [
         "deprecate PACKAGE@1.0.0 old",
         "dist-tag add PACKAGE@1.0.0 old",
-        "owner add BOB PACKAGE",
         "unpublish PACKAGE@1.0.0",
         "unpublish PACKAGE --force",
     ],
 )
-def test_writes_ask_for_a_code(signed_in: Npm, enrolled: Account, alice: Account, package: str, command: str) -> None:
+def test_writes_ask_for_a_code(signed_in: Npm, enrolled: Account, package: str, command: str) -> None:
     """S33: with auth-and-writes each of them asks, and without a code nothing changes."""
     before = _document(enrolled, package)
-    words = command.replace("PACKAGE", package).replace("BOB", alice.name).split()
-    assert_asked_for_a_code(signed_in.run(*words))
+    assert_asked_for_a_code(signed_in.run(*command.replace("PACKAGE", package).split()))
     assert _document(enrolled, package) == before
 
 
-def test_removing_asks_for_a_code(signed_in: Npm, enrolled: Account, alice: Account, package: str) -> None:
-    """S33: taking a tag or an owner away again, too."""
+def test_removing_a_tag_asks_for_a_code(signed_in: Npm, enrolled: Account, package: str) -> None:
+    """S33: taking it away again, too."""
     _ok(signed_in.run("dist-tag", "add", f"{package}@1.0.0", "old", f"--otp={enrolled.fresh_code()}"))
-    _ok(signed_in.run("owner", "add", alice.name, package, f"--otp={enrolled.fresh_code()}"))
     enrolled.server.advance(200)
     before = _document(enrolled, package)
     assert_asked_for_a_code(signed_in.run("dist-tag", "rm", package, "old"))
-    assert_asked_for_a_code(signed_in.run("owner", "rm", alice.name, package))
+    assert _document(enrolled, package) == before
+
+
+def test_owners_ask_for_a_code(signed_in: Npm, enrolled: Account, alice: Account, package: str) -> None:
+    """S33: to add and to remove one; refused in a pipe, asked in a terminal."""
+    before = _document(enrolled, package)
+    assert_owner_change_needs_a_code(signed_in.run("owner", "add", alice.name, package))
+    assert _document(enrolled, package) == before
+    terminal = signed_in.spawn("owner", "add", alice.name, package)
+    terminal.expect_text(ENTER_OTP)
+    terminal.answer(enrolled.fresh_code())
+    exit_code, text = terminal.finish()
+    assert exit_code == 0, text
+    assert f"+ {alice.name} ({package})" in text
+    enrolled.server.advance(200)
+    before = _document(enrolled, package)
+    assert_owner_change_needs_a_code(signed_in.run("owner", "rm", alice.name, package))
     assert _document(enrolled, package) == before
 
 

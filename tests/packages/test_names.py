@@ -110,6 +110,11 @@ def test_what_is_no_name_is_refused_with_a_sentence(text: str) -> None:
     assert refusal.value.message.isprintable()
 
 
+def test_a_scope_alone_gets_a_reason_of_its_own() -> None:
+    with pytest.raises(Invalid, match="after a scope comes a slash"):
+        PackageName.parse("@scope")
+
+
 @pytest.mark.parametrize("text", NOT_NEW)
 def test_some_names_can_be_read_but_not_made(text: str) -> None:
     with pytest.raises(Invalid):

@@ -255,6 +255,18 @@ def test_a_bomb_of_folders_is_refused() -> None:
         inspect(tarball(*deep), LIMITS)
 
 
+def test_a_flood_of_extended_headers_is_refused() -> None:
+    one = pax(record(b"comment", b"x"), type_=b"g")
+    few = replace(LIMITS, entries=5)
+    assert inspect(tarball(one * 19), few).file_count == 1
+    with pytest.raises(TooLarge, match="too many headers"):
+        inspect(tarball(one * 20), few)
+    large = pax(*[record(b"comment", b"x" * 100_000)] * 10, type_=b"g")
+    assert inspect(tarball(large * 16), LIMITS).file_count == 1
+    with pytest.raises(TooLarge, match="16 MiB"):
+        inspect(tarball(large * 17), LIMITS)
+
+
 @given(st.binary(max_size=2000))
 @settings(max_examples=200, deadline=None)
 def test_noise_is_refused_and_nothing_else(noise: bytes) -> None:

@@ -48,6 +48,7 @@ class Terminal:
         )
         # A human is slower than a program is at turning the echo off; the prompt is up before an answer is sent.
         self._child.delaybeforesend = 0.05
+        self._child.ptyproc.delayafterclose = 0  # type: ignore[attr-defined]
 
     @property
     def text(self) -> str:

@@ -41,7 +41,7 @@ class FileClock:
 
 def _end_with_parent() -> None:
     """Stop as on Ctrl-C when the other end of standard input is gone."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin, whose lock a thread must not hold when the process ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

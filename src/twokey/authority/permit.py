@@ -61,7 +61,10 @@ class JudgedProof:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The door's yes. Writing needs one, and a write may do only what its permit says."""
+    """The door's yes. Writing needs one, and a write may do only what its permit says.
+
+    `creates`: the package was not there when the door was asked.
+    """
 
     caller: Caller
     action: Action
@@ -69,6 +72,7 @@ class Permit:
     user_id: int | None
     proof: JudgedProof | None
     password_proved: bool
+    creates: bool = False
 
     @property
     def actor(self) -> int:

@@ -235,10 +235,10 @@ def export(ctx: click.Context) -> None:
 @audit.command()
 @click.pass_context
 def verify(ctx: click.Context) -> None:
-    """Recompute the hash chain. Exit 1 where it does not hold."""
+    """Recompute the hash chain and hold it against the signed checkpoints. Exit 1 where it does not hold."""
     with operator(ctx) as work:
         work.permit()
-        verdict = work.registry.trail.verify()
+        verdict = work.registry.checkpoints.verify()
     if verdict.reason is not None:
         click.echo(f"The audit trail does not hold: {verdict.reason}. {verdict.events} events before it do.", err=True)
         sys.exit(1)

@@ -6,30 +6,24 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import Permit
-from twokey.clock import DAY, MINUTE
 from twokey.db.schema import (
-    AuditAddress,
     Authenticator,
-    BurnedStep,
-    Continuation,
     InstanceSecret,
     Package,
     RecoverySet,
     Version,
 )
-from twokey.registry import Registry, instance_context
-from twokey.throttle import forget
-from twokey.two_factor import enrolment, recovery_codes, totp
+from twokey.registry import Registry, instance_context, tidy
+from twokey.two_factor import enrolment, recovery_codes
 from twokey.vault import Vault, key_id_of
 
 BATCH = 100
 GRACE_SECONDS = 86_400
-ADDRESSES_KEPT = 90 * DAY
 CHUNK = 1024 * 1024
 
 
@@ -171,22 +165,6 @@ def collect_garbage(registry: Registry, permit: Permit) -> list[str]:
     return [
         f"{removed} orphan tarballs, {len(leftovers)} left-over files and {rows} rows that had run out were removed."
     ]
-
-
-def tidy(registry: Registry, connection: Connection, now: int) -> int:
-    """Deletes rows that have run out: attempts, continuations, pending enrolments, old addresses. Returns how many."""
-    pending_before = now - registry.settings.enrolment_minutes * MINUTE
-    count = forget(connection, now - 2 * DAY)
-    for statement in (
-        delete(Continuation).where(Continuation.expires_at < now),
-        delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),
-        delete(Authenticator).where(
-            Authenticator.state == enrolment.PENDING, Authenticator.created_at < pending_before
-        ),
-        delete(AuditAddress).where(AuditAddress.at < now - ADDRESSES_KEPT),
-    ):
-        count += connection.execute(statement).rowcount
-    return count
 
 
 def _remove_orphan(registry: Registry, permit: Permit, digest: str) -> bool:

@@ -79,7 +79,8 @@ class Door:
             assert user_id is not None
             proof = self._judge(caller, action, target, decision.code, user_id)
         self._check_rate(caller, action, facts)
-        return Permit(caller, action, target, user_id, proof, password_proved)
+        creates = action is Action.SIGN_UP or (facts.package is not None and not facts.package.exists)
+        return Permit(caller, action, target, user_id, proof, password_proved, creates)
 
     @contextmanager
     def write(self, permit: Permit) -> Iterator[Transaction]:
@@ -92,6 +93,9 @@ class Door:
             tx = Transaction(connection, permit, self._clock.now())
             if permit.proof is not None:
                 self._redeemer.consume(tx, permit.proof)
+            if permit.creates:
+                # Names of users, scopes and packages bear on each other, and a row that is not there yet locks nothing.
+                self._database.lock(connection, "new-names")
             facts = gathering.gather(
                 connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
                 password_proved=permit.password_proved, code_proved=permit.proof is not None, locked=True,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import msgspec
+from sqlalchemy.exc import OperationalError
 
 from twokey.errors import (
     AddressRefused,
@@ -67,6 +69,14 @@ def error_answer(error: Exception, request_id: str) -> Answer:
     A one-time password is asked for with `www-authenticate: OTP`, the bare word; every other 401 goes without that
     header, because the client then shows our sentence instead of its own (npm-protocol.md 0.3).
     """
+    if isinstance(error, OperationalError):
+        log.error("the database failed", exc_info=error, extra={"request_id": request_id})
+        sentence = "The database is busy or away: try again in a moment."
+        return json_answer({"error": sentence, "request_id": request_id}, 503, {"retry-after": "5"})
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("the disk is full", exc_info=error, extra={"request_id": request_id})
+        sentence = "The server's disk is full, nothing was stored: tell its operator."
+        return json_answer({"error": sentence, "request_id": request_id}, 507)
     if not isinstance(error, TwokeyError):
         log.error("unexpected error", exc_info=error, extra={"request_id": request_id})
         sentence = f"Something went wrong on the server: tell its operator the request id {request_id}."

@@ -19,7 +19,8 @@ from twokey.strict_json import quoted
 
 BLOCK = 512
 _CHUNK = 128 * 1024
-_MAX_METADATA = 1024 * 1024  # as in node-tar: extended headers beyond this are an attack
+_MAX_METADATA = 1024 * 1024  # of one extended header, as in node-tar
+_MAX_ALL_METADATA = 16 * 1024 * 1024  # of all: a flood of tiny records costs far more time than bytes
 _ZERO_BLOCK = bytes(BLOCK)
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _RECORD_LENGTH = re.compile(rb"([1-9][0-9]{0,6}) ")
@@ -118,9 +119,12 @@ class Entry:
 class TarReader:
     """Iterates over the entries of an archive; between two steps, `read` gives the content."""
 
-    def __init__(self, stream: Gunzip) -> None:
+    def __init__(self, stream: Gunzip, most_headers: int) -> None:
+        """`most_headers`: how many header blocks are read, those that extend others included."""
         self._stream = stream
         self._left = 0
+        self._headers_left = most_headers
+        self._metadata_left = _MAX_ALL_METADATA
 
     def read(self, most: int) -> bytes:
         """Up to `most` bytes more of the entry that the iteration stands at."""
@@ -142,6 +146,9 @@ class TarReader:
                 break
             if len(block) < BLOCK:
                 raise _cut_off()
+            self._headers_left -= 1
+            if self._headers_left < 0:
+                raise TooLarge("The tarball has too many headers. Publish a smaller package.")
             header = _Header.parse(block)
             if header.type == b"g":
                 _check_global(_records(self._metadata(header)))
@@ -162,6 +169,9 @@ class TarReader:
     def _metadata(self, header: _Header) -> bytes:
         if header.size > _MAX_METADATA:
             raise Invalid("The tarball has an extended header of more than 1 MiB. Pack it again.")
+        self._metadata_left -= header.size
+        if self._metadata_left < 0:
+            raise TooLarge("The tarball has extended headers of more than 16 MiB. Publish a smaller package.")
         self._left = header.size
         data = self.read(header.size)
         if not self._stream.skip(-header.size % BLOCK):

@@ -84,7 +84,8 @@ def inspect(data: bytes | BinaryIO, limits: TarballLimits) -> TarballFacts:
         raise TooLarge(f"The tarball is larger than {limits.tarball_bytes:,} bytes. Publish a smaller package.")
     stream = Gunzip(source, size, most=limits.unpacked_bytes, ratio=limits.ratio, ratio_floor=limits.ratio_floor)
     contents = _Contents(limits)
-    reader = TarReader(stream)
+    # an entry may have a long name and an extended header before it
+    reader = TarReader(stream, most_headers=4 * limits.entries)
     for entry in reader:
         contents.add(entry, reader)
     digest = stream.sha512.digest()
