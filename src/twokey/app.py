@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
 from twokey.http.answers import Answer, error_answer
@@ -105,36 +106,55 @@ class _Server:
 
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
-            route = by_method[method]
             try:
-                body = await _read_body(request, self._body_limit(route))
-                answer = await anyio.to_thread.run_sync(self._run, route, request, body, limiter=self._limiter(method))
+                answer = await self._answer(request, by_method[method], self._limiter(method))
             except ClientDisconnect:
                 raise
-            except Exception as error:
+            except Exception as error:  # every error has an answer
                 answer = error_answer(error, request.state.request_id)
             return _response(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
+
+    async def _answer(self, request: Request, route: Guarded, limiter: anyio.CapacityLimiter) -> Answer:
+        """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
+        if route.method == "GET":
+            return await anyio.to_thread.run_sync(self._read, route, request, limiter=limiter)
+        limit = self._body_limit(route)
+        try:
+            caller = await anyio.to_thread.run_sync(self._identify, route, request.scope, limiter=limiter)
+        except Exception:
+            await _drain(request, limit)
+            raise
+        body = await _read_body(request, limit)
+        return await anyio.to_thread.run_sync(self._run, route, request, caller, body, limiter=limiter)
+
+    def _read(self, route: Guarded, request: Request) -> Answer:
+        return self._run(route, request, self._identify(route, request.scope), b"")
+
+    def _identify(self, route: Guarded, scope: Scope) -> Caller:
+        caller = caller_from(self._registry, scope, ignore_credentials=route.ignores_credentials)
+        scope["state"]["actor"] = caller.principal.user_name
+        self._registry.door.admit(caller, route.actions)
+        return caller
 
     def _body_limit(self, route: Guarded) -> int:
         if route.body_limit is not None:
             return route.body_limit
         return self._registry.settings.limit_tarball * MIB * 4 // 3 + 4 * MIB
 
-    def _run(self, route: Guarded, request: Request, body: bytes) -> Answer:
-        registry, scope = self._registry, request.scope
+    def _run(self, route: Guarded, request: Request, caller: Caller, body: bytes) -> Answer:
+        registry = self._registry
         call = Call(
             registry=registry,
-            caller=caller_from(registry, scope, ignore_credentials=route.ignores_credentials),
+            caller=caller,
             actions=frozenset(route.actions),
             params=dict(request.path_params),
             query=request.query_params,
             headers=request.headers,
             body=body,
-            base=base_address(registry.settings, scope, self._port),
+            base=base_address(registry.settings, request.scope, self._port),
         )
-        scope["state"]["actor"] = call.caller.principal.user_name
         return answered(call, route.handler)
 
 
@@ -203,6 +223,15 @@ async def _read_body(request: Request, limit: int) -> bytes:
             raise TooLarge(f"The request is too large: at most {limit} bytes are taken here.")
         parts.append(part)
     return b"".join(parts)
+
+
+async def _drain(request: Request, limit: int) -> None:
+    """Hears a client out whose request is refused, up to the limit; for the reason see `_read_body`."""
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            return
 
 
 def _response(answer: Answer) -> Response:

@@ -26,6 +26,7 @@ from twokey.db.schema import (
 from twokey.errors import ConfigurationError
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
+from twokey.packages.rendered import RenderedDocuments
 from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
@@ -58,6 +59,7 @@ class Registry:
     redeemer: Redeemer
     authenticator: CallerAuthenticator
     door: Door
+    documents: RenderedDocuments
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -112,6 +114,7 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
         redeemer=redeemer,
         authenticator=CallerAuthenticator(database, passwords, trail),
         door=Door(database, passwords, redeemer, trail, settings, clock),
+        documents=RenderedDocuments(),
     )
 
 

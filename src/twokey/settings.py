@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -20,7 +21,11 @@ from twokey.errors import ConfigurationError
 PREFIX = "TWOKEY_"
 CONFIG = "TWOKEY_CONFIG"
 ISSUER_LENGTH = 11  # bytes; with a user name of 32 the otpauth URI still fits npm's QR code (security.md 2.7)
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Scheme, host or [IPv6], port, path: what every client reads alike. No user, query or fragment: links get a path.
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
+_HOLD_SECRETS = frozenset({"database"})  # their values are not repeated in a complaint
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -41,12 +46,29 @@ def _number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def _text(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be text, and not empty")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_text(text))
+
+
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+    if not _ADDRESS.fullmatch(text):
         raise ValueError("must be an address such as https://npm.example.com")
-    _ = parts.port  # raises ValueError for a port that is none
+    if not urlsplit(text).hostname:
+        raise ValueError("names no host")
+    _ = urlsplit(text).port  # raises ValueError for a port that is none
     return text.rstrip("/")
+
+
+def _database(text: str) -> str:
+    if not text.startswith(DATABASES) or not text.isprintable():
+        raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
+    return text
 
 
 def _issuer(text: str) -> str:
@@ -74,13 +96,13 @@ class Settings:
     """Every setting of an instance. Field `x` is `TWOKEY_X` in the environment."""
 
     host: str = _setting(
-        "localhost", str, "The address to listen on. `localhost` is 127.0.0.1, and ::1 where there is one."
+        "localhost", _text, "The address to listen on. `localhost` is 127.0.0.1, and ::1 where there is one."
     )
     port: int = _setting(4873, _number(0, 65535), "The port to listen on; 0 takes a free one.")
-    data: Path = _setting(Path("data"), Path, "The data folder; made with mode 0700.")
+    data: Path = _setting(Path("data"), _folder, "The data folder; made with mode 0700.")
     url: str | None = _setting(None, _url, "The address that clients use. Needed where the listener is not loopback.")
     database: str | None = _setting(
-        None, str, "`sqlite:///PATH` or `postgresql://...`; a SQLite file in the data folder unless set."
+        None, _database, "`sqlite:///PATH` or `postgresql://...`; a SQLite file in the data folder unless set."
     )
     signup: str | None = _setting(
         None,
@@ -182,7 +204,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         try:
             values[known[name].name] = known[name].metadata["parse"](text)
         except ValueError as error:
-            raise ConfigurationError(f"{name}={text!r} cannot be used: {error}.") from error
+            shown = name if known[name].name in _HOLD_SECRETS else f"{name}={text!r}"
+            raise ConfigurationError(f"{shown} cannot be used: {error}.") from error
     settings = Settings(**values)
     _check(settings)
     return settings
@@ -201,12 +224,12 @@ def _from_file(environ: Mapping[str, str], known: Mapping[str, object]) -> dict[
     if CONFIG not in environ and not path.exists():
         return {}
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The settings file {path} cannot be read: {error}.") from error
     given: dict[str, str] = {}
     for name, value in document.items():
-        if variable(name) not in known:
+        if variable(name) not in known or name != name.lower():
             raise ConfigurationError(f"{path}: {name} is not a setting of twokey: see docs/operate.md, or remove it.")
         if isinstance(value, list) and all(isinstance(part, str) for part in value):
             given[variable(name)] = ",".join(value)

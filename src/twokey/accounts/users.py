@@ -13,7 +13,7 @@ from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.principal import Mode
 from twokey.db.schema import Attempt, Continuation, Organisation, Owner, Package, Token, User, Version
-from twokey.errors import Conflict, Invalid, NotFound
+from twokey.errors import Invalid, NotFound, Refused
 
 PROFILE_FIELDS = ("fullname", "homepage", "github", "twitter", "freenode")
 LONGEST_FIELD = 256
@@ -76,11 +76,11 @@ def every(connection: Connection) -> list[Account]:
 def create(tx: Transaction, name: str, email: str, password_hash: str, *, administrator: bool = False) -> int:
     """Makes an account. Returns its id.
 
-    Raises Conflict where the name is a user's or an organisation's: a scope has one owner.
+    Raises Refused where the name is a user's or an organisation's: a scope has one owner.
     """
     taken = tx.connection.execute(select(User.id).where(User.name == name)).one_or_none()
     if taken or tx.connection.execute(select(Organisation.id).where(Organisation.name == name)).one_or_none():
-        raise Conflict(f"The name {name!r} is taken: choose another.")
+        raise Refused(f"The name {name!r} is taken: choose another.")
     user_id = tx.connection.execute(
         insert(User)
         .values(

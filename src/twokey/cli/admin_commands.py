@@ -6,12 +6,14 @@ import json
 import os
 import pwd
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from twokey.accounts import users
 from twokey.audit.events import Event
@@ -19,12 +21,14 @@ from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
 from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
 from twokey.cli import upkeep
-from twokey.cli.context import settings_from
+from twokey.cli.context import opened, settings_from
 from twokey.clock import SystemClock, iso
 from twokey.errors import Invalid
-from twokey.registry import Registry, open_registry
+from twokey.registry import Registry
 from twokey.two_factor import enrolment, recovery_codes
 from twokey.two_factor.redeem import account_key
+
+PIPE_WIDTH = 1000  # a row is one line for whatever reads it
 
 
 class Operator:
@@ -33,9 +37,8 @@ class Operator:
     def __init__(self, registry: Registry) -> None:
         """Works on `registry` as the system user that runs the command."""
         self.registry = registry
-        name = pwd.getpwuid(os.getuid()).pw_name
         self.caller = Caller(
-            principal=Principal(CredentialKind.OPERATOR, user_name=name),
+            principal=Principal(CredentialKind.OPERATOR, user_name=_system_user()),
             evidence=Evidence(),
             address="local",
             user_agent="twokey admin",
@@ -51,11 +54,18 @@ class Operator:
 @contextmanager
 def operator(ctx: click.Context) -> Iterator[Operator]:
     """The operator on the data folder of this run."""
-    registry = open_registry(settings_from(ctx), SystemClock())
+    registry = opened(settings_from(ctx), SystemClock())
     try:
         yield Operator(registry)
     finally:
         registry.close()
+
+
+def _system_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid-{os.getuid()}"
 
 
 def _new_password(from_stdin: bool) -> str:
@@ -72,17 +82,16 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--email", help="The account's mail address; asked for where it is not given.")
+@click.option("--email", default="", help="The account's mail address.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 @click.option("--administrator", is_flag=True, help="Make the account an administrator at once.")
 @click.pass_context
-def create(ctx: click.Context, name: str, email: str | None, password_stdin: bool, administrator: bool) -> None:
+def create(ctx: click.Context, name: str, email: str, password_stdin: bool, administrator: bool) -> None:
     """Make an account."""
     with operator(ctx) as work:
         users.check_name(name)
-        if email is None and not password_stdin:
-            email = click.prompt("Email")
-        email = users.check_email(email or f"{name}@localhost.localdomain")
+        if email:
+            users.check_email(email)
         context = (name, email, email.partition("@")[0])
         password_hash = work.registry.passwords.hash(_new_password(password_stdin), context=context)
         with work.registry.door.write(work.permit(Action.SIGN_UP, name)) as tx:
@@ -105,8 +114,10 @@ def list_users(ctx: click.Context) -> None:
     for each in accounts:
         state = "closed" if each.disabled else ("codes suspended" if each.suspended else "open")
         admin = "yes" if each.administrator else ""
-        table.add_row(each.name, each.email, each.mode or "disabled", admin, state, iso(each.created_at)[:10])
-    Console().print(table)
+        # Mail addresses may hold brackets, which would be markup.
+        table.add_row(each.name, Text(each.email), each.mode or "disabled", admin, state, iso(each.created_at)[:10])
+    console = Console()
+    console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
 
 
 @user.command()
@@ -211,7 +222,7 @@ def list_events(ctx: click.Context, account: str | None, event: str | None, last
         raise Invalid(f"There is no event {event!r}: docs/operate.md lists them all.")
     with operator(ctx) as work:
         work.permit()
-        entries = list(work.registry.trail.entries(account=account, event=event))[-last:]
+        entries = deque(work.registry.trail.entries(account=account, event=event), maxlen=last)
     for entry in entries:
         document = entry.document
         at = document["at"]

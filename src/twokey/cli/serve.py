@@ -13,17 +13,21 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import twokey
 from twokey.app import application
 from twokey.cli import logs
+from twokey.cli.context import opened
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
-from twokey.registry import open_registry
 from twokey.settings import Settings
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 8
 IDLE_SECONDS = 65
+MOST_HEAD = 64 * 1024
+HEAD_TOO_LARGE = b'{"error":"The request line and its headers are too large: at most 64 KiB are taken."}'
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -36,11 +40,12 @@ def run(settings: Settings, *, clock: Clock) -> int:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(each) for each in listen(settings)]
         port: int = sockets[0].getsockname()[1]
-        registry = open_registry(settings, clock)
+        registry = opened(settings, clock)
         config = uvicorn.Config(
             application(registry, port),
             loop="uvloop",
-            http="httptools",
+            http=_Protocol,
+            ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -53,10 +58,47 @@ def run(settings: Settings, *, clock: Clock) -> int:
     return 0
 
 
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the head of a request, which it would gather in memory without end."""
+
+    _in_head = False
+    _head = 0
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is read."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes. What comes beside the end of one request or the beginning of the next is not counted."""
+        was_in_head = self._in_head
+        super().data_received(data)
+        if was_in_head and self._in_head:
+            self._head += len(data)
+            if self._head > MOST_HEAD:
+                self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        lines = (
+            b"HTTP/1.1 431 Request Header Fields Too Large",
+            b"content-type: application/json",
+            b"content-length: %d" % len(HEAD_TOO_LARGE),
+            b"connection: close",
+        )
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + HEAD_TOO_LARGE)
+        self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it listens and stops once, however many signals come.
 
-    `make` hands on a signal that the terminal has sent already, so a second one must not cut the first short.
+    `make` hands on a signal that the terminal has sent already, so a second one must not cut the first short: not
+    while requests are finished, and not in the moment between that and the end of the process.
     """
 
     def __init__(self, config: uvicorn.Config, text: str) -> None:
@@ -70,13 +112,14 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handles SIGINT and SIGTERM as a wish to stop, and does not raise them again afterwards."""
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        """Handles SIGINT and SIGTERM as a wish to stop; afterwards they mean nothing, the process ends by itself."""
+        for each in STOPS:
+            signal.signal(each, self.handle_exit)
         try:
             yield
         finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            for each in STOPS:
+                signal.signal(each, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Asks for the clean stop."""
@@ -87,16 +130,18 @@ def listen(settings: Settings) -> list[socket.socket]:
     """The listening sockets; for `localhost` on both loopback addresses. Raises ConfigurationError."""
     if settings.host != "localhost":
         return [_bound(settings.host, settings.port)]
-    first = _bound("127.0.0.1", settings.port)
-    port = first.getsockname()[1]
-    try:
-        return [first, _bound("::1", port)]
-    except ConfigurationError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in NO_IPV6:
-            return [first]
-        first.close()
-        raise
+    for last in (False, False, True):
+        first = _bound("127.0.0.1", settings.port)
+        try:
+            return [first, _bound("::1", first.getsockname()[1])]
+        except ConfigurationError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in NO_IPV6:
+                return [first]
+            first.close()
+            if last or settings.port:  # a free port that was taken on the other address: the next one
+                raise
+    raise AssertionError("the last turn returns or raises")
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -129,7 +174,7 @@ def banner(settings: Settings, port: int) -> str:
     host = "localhost" if settings.host == "localhost" else settings.host
     local = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     address = (settings.url or local) + "/"
-    program = [_program()]
+    program = _program()
     if settings.data != Path("data"):
         program += ["--data", str(settings.data)]
     sign_up = "open" if settings.signup_open else "closed"
@@ -143,13 +188,19 @@ def banner(settings: Settings, port: int) -> str:
         f"  the data            {settings.data.absolute()}",
         "  stop                Ctrl-C",
     ]
+    if settings.database is not None:
+        lines.insert(-2, "                      (these commands need the server's TWOKEY_DATABASE, too)")
     return "\n".join(lines)
 
 
-def _program() -> str:
+def _program() -> list[str]:
     """The command as it can be typed from here."""
     path = Path(sys.argv[0]).absolute()
     if path.name != "twokey":
-        return "twokey"
+        return [_from_here(Path(sys.executable)), "-m", "twokey"]
+    return [_from_here(path)]
+
+
+def _from_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

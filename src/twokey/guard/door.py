@@ -12,7 +12,7 @@ comparing a revision would make them (docs/adr/0003-ask-twice.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
-from twokey.authority.actions import READS, Action, Code
+from twokey.authority.actions import READS, Action, Code, Column, rule
 from twokey.authority.permit import JudgedProof, Permit, Target
 from twokey.authority.principal import Caller, CredentialKind, Evidence
 from twokey.clock import Clock, hour_minute
@@ -58,6 +58,19 @@ class Door:
         self._trail = trail
         self._settings = settings
         self._clock = clock
+
+    def admit(self, caller: Caller, actions: Sequence[Action]) -> None:
+        """Raises where a credential of this kind can carry none of the actions, whatever the target and the proof.
+
+        Asked before the body of a request is taken; `require` asks everything again.
+        """
+        principal = caller.principal
+        if principal.kind is not CredentialKind.ANONYMOUS:
+            return
+        if not any(rule(action, Column.ANONYMOUS).allowed for action in actions):
+            raise self._refused(
+                Refuse(Reason.NOT_SIGNED_IN), Facts(action=actions[0], kind=principal.kind), caller, Target()
+            )
 
     def require(self, caller: Caller, action: Action, target: Target, *, removes_last_factor: bool = False) -> Permit:
         """A permit for the action on the target, where the caller may have one with what they showed.

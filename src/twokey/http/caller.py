@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -15,6 +15,8 @@ from twokey.registry import Registry
 from twokey.settings import Network, Settings, is_loopback
 
 LONGEST_AGENT = 256
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_WITH_PORT = re.compile(r"(\[[^\]]*\]|[0-9.]+):[0-9]{1,5}")
 
 
 def caller_from(registry: Registry, scope: Scope, *, ignore_credentials: bool) -> Caller:
@@ -46,11 +48,9 @@ def client_address(settings: Settings, scope: Scope) -> str:
     peer = _plain(scope["client"][0] if scope.get("client") else "")
     if not _trusted(settings.trusted_proxies, peer):
         return peer
-    headers = Headers(scope=scope)
-    hops = [hop.strip() for value in headers.getlist("x-forwarded-for") for hop in value.split(",")]
     address = peer
-    for hop in reversed(hops):
-        plain = _plain(hop)
+    for hop in reversed(_listed(Headers(scope=scope), "x-forwarded-for")):
+        plain = _plain(_WITH_PORT.sub(r"\1", hop))
         if not plain:
             break
         address = plain
@@ -63,7 +63,8 @@ def base_address(settings: Settings, scope: Scope, port: int) -> str:
     """The registry's address for links in documents: `TWOKEY_URL`, or what a loopback client called it.
 
     npm 12 refuses a tarball on another host than the one it was told, even `localhost` for `127.0.0.1`; so where no
-    address is set, links follow the request's Host among this machine's own names, and a trusted proxy's word.
+    address is set, links follow the request's Host among this machine's own names, and a trusted proxy's word: the
+    last one, since a proxy that adds to what the client sent adds at the end.
     """
     if settings.url is not None:
         return settings.url
@@ -71,11 +72,12 @@ def base_address(settings: Settings, scope: Scope, port: int) -> str:
     host, scheme = headers.get("host", ""), "http"
     peer = _plain(scope["client"][0] if scope.get("client") else "")
     if _trusted(settings.trusted_proxies, peer):
-        host = headers.get("x-forwarded-host", host)
-        scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
-        if _is_host(host):
+        host = [host, *_listed(headers, "x-forwarded-host")][-1]
+        scheme = "https" if ["", *_listed(headers, "x-forwarded-proto")][-1].lower() == "https" else "http"
+        if _HOST.fullmatch(host):
             return f"{scheme}://{host}"
-    if _is_host(host) and is_loopback(urlsplit(f"//{host}").hostname or ""):
+    match = _HOST.fullmatch(host)
+    if match is not None and is_loopback(match[1].lower()):
         return f"{scheme}://{host}"
     return f"http://localhost:{port}"
 
@@ -86,6 +88,11 @@ def _otp(headers: Headers) -> str | None:
         return None
     # Repeated: one of them would have to be chosen, so none is right.
     return shown[0] if len(shown) == 1 else "repeated"
+
+
+def _listed(headers: Headers, name: str) -> list[str]:
+    """The entries of a header that is a list with commas, however many headers it was split into."""
+    return [entry.strip() for value in headers.getlist(name) for entry in value.split(",")]
 
 
 def _plain(address: str) -> str:
@@ -101,12 +108,3 @@ def _plain(address: str) -> str:
 
 def _trusted(networks: Sequence[Network], address: str) -> bool:
     return bool(networks) and bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
-
-
-def _is_host(host: str) -> bool:
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port
-    except ValueError:
-        return False
-    return bool(parts.hostname) and parts.netloc == host and parts.username is None and "/" not in host

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
 
 from twokey.authority.actions import Action
 from twokey.http.answers import JSON, Answer, json_answer
@@ -16,44 +13,13 @@ from twokey.packages.packages import Found
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 GZIP_FROM = 512
-CACHE_BYTES = 64 * 1024 * 1024
-
-
-class _Cache:
-    """Rendered documents, the least recently used dropped first."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._size = 0
-        self._kept: OrderedDict[tuple[object, ...], tuple[bytes, bytes]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: tuple[object, ...], render: Callable[[], bytes]) -> tuple[bytes, bytes]:
-        """The document under `key`, plain and as gzip; rendered where it is not kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        plain = render()
-        both = (plain, gzip.compress(plain, 5, mtime=0))
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = both
-                self._size += len(both[0]) + len(both[1])
-            while self._size > self._most:
-                _, (old_plain, old_gzip) = self._kept.popitem(last=False)
-                self._size -= len(old_plain) + len(old_gzip)
-        return both
-
-
-_cache = _Cache(CACHE_BYTES)
 
 
 def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
     call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
-    with call.registry.database.read() as connection:
+    with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
 
         def render() -> bytes:
@@ -66,7 +32,7 @@ def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
     call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
-    with call.registry.database.read() as connection:
+    with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
         return _document(
             call, found, f"version {wanted}", lambda: documents.version(connection, found, wanted, call.base), JSON
@@ -101,7 +67,7 @@ def tarball(call: Call) -> Answer:
 def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:
     """A rendered document with its validators. The etag differs per representation, as caches demand."""
     packed = "gzip" in call.headers.get("accept-encoding", "")
-    plain, compressed = _cache.get((id(call.registry), found.id, found.revision, kind, call.base), render)
+    plain, compressed = call.registry.documents.get((found.id, found.revision, kind, call.base), render)
     packed = packed and len(plain) >= GZIP_FROM
     etag = f'"{found.rev}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}

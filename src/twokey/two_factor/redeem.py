@@ -22,7 +22,7 @@ from twokey.authority.principal import Caller
 from twokey.clock import MICROSECONDS, MINUTE, hour_minute
 from twokey.db.engine import Database
 from twokey.db.schema import Attempt, Authenticator, BurnedStep, Continuation, User
-from twokey.errors import Busy, ProofReason, ProofRequired, Throttled
+from twokey.errors import Busy, Invalid, ProofReason, ProofRequired, Throttled
 from twokey.throttle import Blocked, Bucket, Limit, Throttle, full_until
 from twokey.two_factor import enrolment, recovery_codes, totp, verdicts
 from twokey.two_factor.verdicts import Verdict
@@ -95,9 +95,15 @@ class Redeemer:
         )
 
     def judge_enrolment(self, caller: Caller, user_id: int, user_name: str, target: Target) -> JudgedProof:
-        """Judges the code that confirms a pending enrolment. Raises as `judge` does."""
+        """Judges the code that confirms a pending enrolment. Raises as `judge` does; Invalid where there is none."""
         if caller.evidence.otp is None:
             raise ProofRequired(ASK, reason=ProofReason.MISSING)
+        with self._database.read() as connection:
+            under_way = enrolment.is_pending(connection, user_id, caller.received_at, self._limits.enrolment_minutes)
+        if not under_way:
+            raise Invalid(
+                "No enrolment is under way, or it has expired: run npm profile enable-2fa and scan the new QR code."
+            )
         code = _normalised(caller.evidence.otp)
         return self._judged(
             caller, user_id, user_name, Action.CONFIRM_ENROLMENT, target,
