@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
-from twokey.http.answers import Answer, error_answer
+from twokey.http.answers import Answer, error_answer, json_answer
 from twokey.http.caller import base_address, caller_from, client_address
 from twokey.http.paths import plain_path
 from twokey.http.routing import Call, Guarded, answered, checked, without_body
@@ -30,6 +30,7 @@ from twokey.registry import MIB, Registry, keep_house
 
 READERS, WRITERS = 32, 96
 HOUSEKEEPING_SECONDS = 300
+HUNG_UP = 499
 CHUNK = 256 * 1024
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -109,7 +110,7 @@ class _Server:
             try:
                 answer = await self._answer(request, by_method[method], self._limiter(method))
             except ClientDisconnect:
-                raise
+                return Response(status_code=HUNG_UP)  # nobody reads it; the access log does
             except Exception as error:  # every error has an answer
                 answer = error_answer(error, request.state.request_id)
             return _response(without_body(answer) if request.method == "HEAD" else answer)
@@ -264,6 +265,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     failure: TwokeyError = NotFound("Not found")
     answer = error_answer(failure, request.state.request_id)
     if status == 405:
-        sentence = f'{{"error":"{request.method} is not understood at this address."}}'
-        answer = Answer(405, sentence.encode(), headers=getattr(error, "headers", None) or {})
+        sentence = f"{request.method} is not understood at this address."
+        document = {"error": sentence, "request_id": request.state.request_id}
+        answer = json_answer(document, 405, getattr(error, "headers", None))
     return _response(without_body(answer) if request.method == "HEAD" else answer)

@@ -90,10 +90,19 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
     Raises ConfigurationError, with a sentence, for what stops a start.
     """
     _make_data_folder(settings)
-    vault = Vault(settings.data / "vault.key")
     database = Database(settings.database_url)
+    try:
+        return _opened(settings, clock, database)
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     migrate.upgrade(database)
-    _check_keys(database, vault)
+    named = _named_keys(database)
+    vault = Vault(settings.data / "vault.key", may_create=not named)
+    _check_keys(named, vault)
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
     throttle, gate = Throttle(database), HashingGate()
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
@@ -160,16 +169,20 @@ def _make_data_folder(settings: Settings) -> None:
         ) from error
 
 
-def _check_keys(database: Database, vault: Vault) -> None:
-    """Stops the start where a row names a key that the vault lost: its owner could not sign in."""
+def _named_keys(database: Database) -> set[str]:
+    """The vault keys that rows are sealed under."""
+    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
     with database.read() as connection:
-        for column in (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id):
-            for (key_id,) in connection.execute(select(column).distinct()):
-                if key_id not in vault.key_ids:
-                    raise ConfigurationError(
-                        f"The database holds secrets under the vault key {key_id}, which vault.key does not have: "
-                        "restore the vault.key that belongs to this database."
-                    )
+        return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
+
+
+def _check_keys(named: set[str], vault: Vault) -> None:
+    """Stops the start where a row names a key that the vault lost: its owner could not sign in."""
+    for key_id in sorted(named - vault.key_ids):
+        raise ConfigurationError(
+            f"The database holds secrets under the vault key {key_id}, which vault.key does not have: "
+            "restore the vault.key that belongs to this database."
+        )
 
 
 def _instance_secret(database: Database, vault: Vault, name: str) -> bytes:

@@ -107,25 +107,33 @@ class Settings:
     signup: str | None = _setting(
         None,
         _choice("open", "closed"),
-        "Who may sign up. Open unless set only where listener and TWOKEY_URL are loopback.",
+        "Who may sign up, `open` or `closed`. Unless set it is open only where listener and TWOKEY_URL are loopback.",
     )
-    read: str = _setting("public", _choice("public", "authenticated"), "Whether reading needs a token.")
+    read: str = _setting(
+        "public", _choice("public", "authenticated"), "Whether reading is `public`, or needs a token (`authenticated`)."
+    )
     default_access: str = _setting(
-        "public", _choice("public", "restricted"), "The access of a new scoped package that names none."
+        "public",
+        _choice("public", "restricted"),
+        "The access of a new scoped package that names none, `public` or `restricted`.",
     )
     scope_creation: str = _setting(
-        "anyone", _choice("anyone", "admins"), "Who may be the first to publish into a free scope."
+        "anyone",
+        _choice("anyone", "admins"),
+        "Who may be the first to publish into a free scope, `anyone` or `admins`.",
     )
     require_2fa: str = _setting(
-        "off", _choice("off", "publishers", "everyone"), "Who must have two-factor authentication on."
+        "off",
+        _choice("off", "publishers", "everyone"),
+        "Who must have two-factor authentication on: nobody (`off`), `publishers` or `everyone`.",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
-        (), _networks, "Addresses whose forwarded headers count, with commas between."
+        (), _networks, "Addresses and networks whose forwarded headers count, with commas between."
     )
     issuer: str = _setting("npm-twokey", _issuer, "The name that authenticator apps show.")
     otp_continuation: int = _setting(
         120,
-        _number(0, 600),
+        _number(0, 240),  # within totp.HINT_REACH steps, so that the code is still recognised
         "Seconds for which a used code stays good for the same credential and address; 0 is strict.",
     )
     enrolment_minutes: int = _setting(30, _number(1, 1440), "Minutes after which a pending enrolment expires.")
@@ -157,7 +165,11 @@ class Settings:
     lifetime_granular: int | None = _setting(90, _days, "Days of a granular token, or none.")
     lifetime_read_only: int | None = _setting(None, _days, "Days of a read-only token, or none.")
     lifetime_maximum: int | None = _setting(None, _days, "The most days that a token may be made for, or none.")
-    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "What is logged.")
+    log_level: str = _setting(
+        "info",
+        _choice("debug", "info", "warning", "error"),
+        "What is logged, from `debug`, `info`, `warning` or `error` up.",
+    )
 
     @property
     def database_url(self) -> str:

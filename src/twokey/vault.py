@@ -24,6 +24,8 @@ from twokey.errors import ConfigurationError, IntegrityFault
 
 KEY_ID_LENGTH = 8
 NONCE_LENGTH = 12
+TAG_LENGTH = 16
+KEY_LENGTH = 32
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -38,8 +40,8 @@ class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Vault:
     """Seals and opens. Safe to use from many threads; notices when another process has rotated the keys."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the key file at `path`, or makes it (0600) with one key.
+    def __init__(self, path: Path, *, may_create: bool = True) -> None:
+        """Reads the key file at `path`, or makes it (0600) with one key where it `may_create`.
 
         Raises ConfigurationError where it cannot be read, made, or is open to others.
         """
@@ -50,6 +52,11 @@ class Vault:
         self._stamp: tuple[int, int] = (0, 0)
         try:
             if not path.exists():
+                if not may_create:
+                    raise ConfigurationError(
+                        f"The vault key file {path} is missing, but the database holds secrets sealed under it: "
+                        "restore it from its copy."
+                    )
                 _write_key_file(path, _KeyFile([_new_key()]))
             self._load()
         except OSError as error:
@@ -67,6 +74,12 @@ class Vault:
         self._reload_if_changed()
         return frozenset(self._ciphers)
 
+    @property
+    def ordered_key_ids(self) -> tuple[str, ...]:
+        """The ids of all keys, oldest first."""
+        self._reload_if_changed()
+        return tuple(self._ciphers)
+
     def seal(self, secret: bytes, context: str) -> bytes:
         """Seals `secret` for the row that `context` names ("table|row|user|purpose")."""
         self._reload_if_changed()
@@ -80,6 +93,8 @@ class Vault:
 
         Raises IntegrityFault where the key is missing, the bytes were changed, or the row is another.
         """
+        if len(sealed) < KEY_ID_LENGTH + NONCE_LENGTH + TAG_LENGTH:
+            raise IntegrityFault("A sealed secret was cut off.")
         key_id = key_id_of(sealed)
         if key_id not in self._ciphers:
             self._reload_if_changed()
@@ -106,7 +121,13 @@ class Vault:
         self._load()
 
     def _reload_if_changed(self) -> None:
-        if _stamp(self._path) != self._stamp:
+        try:
+            changed = _stamp(self._path) != self._stamp
+        except OSError as error:
+            raise ConfigurationError(
+                f"The vault key file {self._path} has gone while it is in use: restore it from its copy."
+            ) from error
+        if changed:
             self._load()
 
     def _load(self) -> None:
@@ -144,6 +165,13 @@ def _read_key_file(path: Path) -> _KeyFile:
         file = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
     except msgspec.MsgspecError as error:
         raise ConfigurationError(f"The vault key file {path} is damaged: restore it from its copy.") from error
+    for key in file.keys:
+        try:
+            sound = len(base64.b64decode(key.key, validate=True)) == KEY_LENGTH and len(key.id) == KEY_ID_LENGTH
+        except ValueError:
+            sound = False
+        if not sound or not key.id.isascii():
+            raise ConfigurationError(f"The vault key file {path} is damaged: restore it from its copy.")
     if not file.keys:
         raise ConfigurationError(f"The vault key file {path} holds no key: restore it from its copy.")
     return file

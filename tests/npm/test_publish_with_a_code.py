@@ -90,11 +90,11 @@ def test_the_code_from_the_environment(npm: Npm, enrolled: Account, package_name
     assert f"+ {package_name}@1.0.0" in text
 
 
-def test_the_code_of_another_account(npm: Npm, enrolled: Account, fresh_alice: Account, tmp_path: Path) -> None:
+def test_the_code_of_another_account(npm: Npm, enrolled: Account, changeable: Account, tmp_path: Path) -> None:
     """S27, S45: only the code of one's own app, and the notice says which one that is."""
     name = accounts.fresh_name("core")
     npm.sign_in(enrolled.token)
-    result = publish(npm, packages.write(tmp_path / "core", name), f"--otp={fresh_alice.fresh_code()}")
+    result = publish(npm, packages.write(tmp_path / "core", name), f"--otp={changeable.fresh_code()}")
     assert_asked_for_a_code(result)
     assert f'npm notice Invalid OTP: use the code shown for "npm-twokey: {enrolled.name}"' in result.stderr
     assert not accounts.is_published(enrolled.server, name)

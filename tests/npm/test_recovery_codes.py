@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -34,8 +35,13 @@ def test_typed_at_the_prompt(
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
     assert f"+ {package_name}@1.0.0" in text
-    left = len(changeable.recovery_codes)
-    assert re.search(rf"\b{left}\b.* left", text), "npm says how many are left"
+
+
+def test_using_one_says_how_many_are_left(changeable: Account, unused: str, package_name: str) -> None:
+    """S23: at once, where it was used; who is told nothing finds out when there is none."""
+    answer = accounts.publish(changeable, package_name, otp=unused)
+    assert answer.status in (200, 201), answer
+    assert re.search(rf"\b{len(changeable.recovery_codes)}\b.* left", answer.notice), answer
 
 
 def test_on_the_command_line(npm: Npm, changeable: Account, unused: str, tmp_path: Path) -> None:
@@ -51,14 +57,14 @@ def test_on_the_command_line(npm: Npm, changeable: Account, unused: str, tmp_pat
 
 
 def test_disabling_with_one(npm: Npm, fresh_alice: Account) -> None:
-    """S24: `npm profile disable-2fa --otp=CODE`, for those who lost the phone."""
+    """S24: `npm profile disable-2fa --otp=CODE`, for those who lost the phone; S54: as JSON."""
     npm.sign_in(fresh_alice.token)
-    terminal = npm.spawn("profile", "disable-2fa", f"--otp={fresh_alice.recovery_codes[9]}")
+    terminal = npm.spawn("profile", "disable-2fa", "--json", f"--otp={fresh_alice.recovery_codes[9]}")
     terminal.expect_text(PASSWORD)
     terminal.answer(fresh_alice.password)
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
-    assert "Two factor authentication disabled." in text
+    assert json.loads(text.partition(PASSWORD)[2]) == {"tfa": False}
     assert fresh_alice.profile()["tfa"] in (None, False)
 
 

@@ -49,62 +49,27 @@ def _document(account: Account, name: str) -> dict[str, object]:
     return document
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "deprecate PACKAGE@1.0.0 old",
-        "dist-tag add PACKAGE@1.0.0 old",
-        "unpublish PACKAGE@1.0.0",
-        "unpublish PACKAGE --force",
-    ],
-)
-def test_writes_ask_for_a_code(signed_in: Npm, enrolled: Account, package: str, command: str) -> None:
-    """S33: with auth-and-writes each of them asks, and without a code nothing changes."""
-    before = _document(enrolled, package)
-    assert_asked_for_a_code(signed_in.run(*command.replace("PACKAGE", package).split()))
-    assert _document(enrolled, package) == before
-
-
-def test_removing_a_tag_asks_for_a_code(signed_in: Npm, enrolled: Account, package: str) -> None:
-    """S33: taking it away again, too."""
-    _ok(signed_in.run("dist-tag", "add", f"{package}@1.0.0", "old", f"--otp={enrolled.fresh_code()}"))
-    enrolled.server.advance(200)
-    before = _document(enrolled, package)
-    assert_asked_for_a_code(signed_in.run("dist-tag", "rm", package, "old"))
-    assert _document(enrolled, package) == before
-
-
-def test_owners_ask_for_a_code(signed_in: Npm, enrolled: Account, alice: Account, package: str) -> None:
-    """S33: to add and to remove one; refused in a pipe, asked in a terminal."""
-    before = _document(enrolled, package)
-    assert_owner_change_needs_a_code(signed_in.run("owner", "add", alice.name, package))
-    assert _document(enrolled, package) == before
-    terminal = signed_in.spawn("owner", "add", alice.name, package)
-    terminal.expect_text(ENTER_OTP)
-    terminal.answer(enrolled.fresh_code())
-    exit_code, text = terminal.finish()
-    assert exit_code == 0, text
-    assert f"+ {alice.name} ({package})" in text
-    enrolled.server.advance(200)
-    before = _document(enrolled, package)
-    assert_owner_change_needs_a_code(signed_in.run("owner", "rm", alice.name, package))
-    assert _document(enrolled, package) == before
-
-
-def test_revoking_a_token_asks_for_a_code(signed_in: Npm, enrolled: Account) -> None:
-    """S33: and the token still works."""
-    token = accounts.log_in(enrolled)
-    assert_asked_for_a_code(signed_in.run("token", "revoke", token))
-    assert request(enrolled.server, "GET", "/-/whoami", token=token).status == 200
+def _assert_asks(npm: Npm, account: Account, package: str, *command: str) -> None:
+    """S33: with auth-and-writes the command is refused in a pipe for want of a code, and nothing changes."""
+    account.server.advance(200)  # past the continuation of whatever the test has done
+    before = _document(account, package)
+    result = npm.run(*command)
+    if command[0] == "owner":
+        assert_owner_change_needs_a_code(result)
+    else:
+        assert_asked_for_a_code(result)
+    assert _document(account, package) == before
 
 
 def test_deprecate_and_undeprecate(signed_in: Npm, enrolled: Account, package: str) -> None:
     """A message on one version, and off again."""
     spec = f"{package}@1.0.0"
+    _assert_asks(signed_in, enrolled, package, "deprecate", spec, "use 2")
     _ok(signed_in.run("deprecate", spec, "use 2", f"--otp={enrolled.fresh_code()}"))
     assert _ok(signed_in.run("view", spec, "deprecated")) == "use 2\n"
     assert _ok(signed_in.run("view", f"{package}@2.0.0", "deprecated")) == ""
     undo = ["undeprecate", spec] if signed_in.version >= 11 else ["deprecate", spec, ""]
+    _assert_asks(signed_in, enrolled, package, *undo)
     _ok(signed_in.run(*undo, f"--otp={enrolled.fresh_code()}"))
     assert _ok(signed_in.run("view", spec, "deprecated")) == ""
     versions = _document(enrolled, package)["versions"]
@@ -114,27 +79,39 @@ def test_deprecate_and_undeprecate(signed_in: Npm, enrolled: Account, package: s
 
 def test_dist_tags(signed_in: Npm, enrolled: Account, package: str) -> None:
     """Add, list, remove."""
+    _assert_asks(signed_in, enrolled, package, "dist-tag", "add", f"{package}@1.0.0", "old")
     _ok(signed_in.run("dist-tag", "add", f"{package}@1.0.0", "old", f"--otp={enrolled.fresh_code()}"))
     assert set(_ok(signed_in.run("dist-tag", "ls", package)).splitlines()) == {"latest: 2.0.0", "old: 1.0.0"}
     assert _ok(signed_in.run("view", f"{package}@old", "version")) == "1.0.0\n"
+    _assert_asks(signed_in, enrolled, package, "dist-tag", "rm", package, "old")
     _ok(signed_in.run("dist-tag", "rm", package, "old", f"--otp={enrolled.fresh_code()}"))
     assert _ok(signed_in.run("dist-tag", "ls", package)) == "latest: 2.0.0\n"
 
 
 def test_owners(signed_in: Npm, enrolled: Account, alice: Account, package: str) -> None:
-    """Add, list, publish as the new one, remove; then the new one publishes no more."""
-    _ok(signed_in.run("owner", "add", alice.name, package, f"--otp={enrolled.fresh_code()}"))
-    listed = set(_ok(signed_in.run("owner", "ls", package)).splitlines())
+    """Add (asked for the code in the terminal), list, publish as the new one, remove; then publish no more."""
+    _assert_asks(signed_in, enrolled, package, "owner", "add", alice.name, package)
+    terminal = signed_in.spawn("owner", "add", alice.name, package)
+    terminal.expect_text(ENTER_OTP)
+    terminal.answer(enrolled.fresh_code())
+    exit_code, text = terminal.finish()
+    assert exit_code == 0, text
+    assert f"+ {alice.name} ({package})" in text
+    listed = _ok(signed_in.run("owner", "ls", package)).splitlines()
     assert {line.split()[0] for line in listed} == {enrolled.name, alice.name}
     assert accounts.publish(alice, package, "3.0.0").status in (200, 201)
+    _assert_asks(signed_in, enrolled, package, "owner", "rm", alice.name, package)
     _ok(signed_in.run("owner", "rm", alice.name, package, f"--otp={enrolled.fresh_code()}"))
-    assert _ok(signed_in.run("owner", "ls", package)).split()[0] == enrolled.name
+    owners = _document(enrolled, package)["maintainers"]
+    assert isinstance(owners, list)
+    assert [owner["name"] for owner in owners] == [enrolled.name]
     assert accounts.publish(alice, package, "4.0.0").status == 403
     assert not accounts.is_published(enrolled.server, package, "4.0.0")
 
 
 def test_unpublish_a_version(signed_in: Npm, enrolled: Account, package: str) -> None:
     """S28: two writes, one code. The version is gone, and its number is never taken again."""
+    _assert_asks(signed_in, enrolled, package, "unpublish", f"{package}@2.0.0")
     result = signed_in.run("unpublish", f"{package}@2.0.0", f"--otp={enrolled.fresh_code()}")
     assert _ok(result) == f"- {package}@2.0.0\n"
     document = _document(enrolled, package)
@@ -148,6 +125,7 @@ def test_unpublish_a_version(signed_in: Npm, enrolled: Account, package: str) ->
 
 def test_unpublish_a_package(signed_in: Npm, enrolled: Account, package: str) -> None:
     """All of it, with --force."""
+    _assert_asks(signed_in, enrolled, package, "unpublish", package, "--force")
     result = signed_in.run("unpublish", package, "--force", f"--otp={enrolled.fresh_code()}")
     assert _ok(result) == f"- {package}\n"
     assert request(enrolled.server, "GET", f"/{package}").status == 404
@@ -164,8 +142,11 @@ def test_publish_several_workspaces(signed_in: Npm, enrolled: Account, tmp_path:
 
 
 def test_revoke_several_tokens(signed_in: Npm, enrolled: Account) -> None:
-    """S28, S38: `npm token revoke A B --otp=CODE`."""
+    """S28, S33, S38: `npm token revoke A B --otp=CODE`; without a code they stay alive."""
     tokens = [accounts.log_in(enrolled), accounts.log_in(enrolled)]
+    assert_asked_for_a_code(signed_in.run("token", "revoke", *tokens))
+    for token in tokens:
+        assert request(enrolled.server, "GET", "/-/whoami", token=token).status == 200
     result = signed_in.run("token", "revoke", *tokens, f"--otp={enrolled.fresh_code()}")
     assert _ok(result) == "Removed 2 tokens\n"
     for token in tokens:

@@ -188,6 +188,14 @@ def test_a_wrong_publish_is_refused_with_a_sentence(change: Callable[[dict[str, 
     assert refusal.value.message.endswith(".")
 
 
+def test_tags_access_and_length_may_be_left_out() -> None:
+    document = publication(name="bar")
+    del document["dist-tags"], document["access"], document["_attachments"]["bar-1.0.0.tgz"]["length"]
+    intent = parse(PackageName.parse("bar"), None, document)
+    assert isinstance(intent, Publish)
+    assert (intent.tags, intent.access, intent.tarball) == ([], None, b"tarball")
+
+
 def test_a_package_without_a_scope_cannot_be_restricted() -> None:
     document = publication(name="bar") | {"access": "restricted"}
     with pytest.raises(Invalid, match="restricted"):
@@ -206,6 +214,12 @@ def test_a_deprecation_is_read() -> None:
     del document["_id"], document["_rev"]
     assert isinstance(parse(NAME, None, document), Deprecate)
     assert isinstance(parse(NAME, None, document | {"_attachments": {}}), Deprecate)
+
+
+def test_no_version_is_endless() -> None:
+    for revision in (None, REV):
+        with pytest.raises(Invalid, match="256"):
+            parse(NAME, revision, whole(versions={"1.0.0-" + "a" * 251: {}}))
 
 
 @pytest.mark.parametrize("message", [True, 1, ["x"], "x" * 4097])
@@ -247,6 +261,7 @@ def test_changed_owners_are_read() -> None:
     "maintainers",
     [
         [],
+        5,
         "alice",
         {"name": "alice"},
         ["alice"],

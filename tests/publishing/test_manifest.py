@@ -193,6 +193,28 @@ def test_the_normal_form_is_what_is_kept() -> None:
     assert manifest["hasInstallScript"] is True
 
 
+@pytest.mark.parametrize(
+    ("packed", "files", "field", "expected"),
+    [
+        ({"scripts": {"install": "x"}}, ["binding.gyp"], "scripts", {"install": "x"}),
+        ({"scripts": {"preinstall": "x"}}, ["binding.gyp"], "scripts", {"preinstall": "x"}),
+        ({"gypfile": False}, ["binding.gyp"], "scripts", None),
+        ({}, ["lib/binding.gyp", "lib/server.js"], "scripts", None),
+        ({"scripts": {"start": "x"}}, ["server.js"], "scripts", {"start": "x"}),
+        ({"dependencies": [1, "", " ", "a"]}, [], "dependencies", {"a": ""}),
+        ({"bundleDependencies": [1, "", "a"]}, [], "bundleDependencies", ["a"]),
+        ({"bundleDependencies": True}, [], "bundleDependencies", []),
+        ({"bundleDependencies": {"a": "1"}}, [], "bundleDependencies", ["a"]),
+        ({"directories": {"bin": "bin/a"}}, ["bin"], "bin", None),
+        ({"bin": 1}, [], "bin", None),
+    ],
+)
+def test_npm_adds_and_drops_no_more_than_that(
+    packed: dict[str, Any], files: list[str], field: str, expected: object
+) -> None:
+    assert built(packed, None, *files).manifest.get(field) == expected
+
+
 def test_what_the_server_says_is_never_taken_from_the_client() -> None:
     sent = {
         "_id": "evil@1.0.0",
@@ -236,6 +258,11 @@ def test_what_the_server_says_is_never_taken_from_the_client() -> None:
         "description": "d",
     }
     assert result.differences == ["dependencies", "bundleDependencies", "hasInstallScript"]
+
+
+@pytest.mark.parametrize("value", ["", None, False, True])
+def test_only_a_message_deprecates(value: object) -> None:
+    assert "deprecated" not in built({}, {"deprecated": value}).manifest
 
 
 def test_the_abbreviated_form_holds_what_an_install_needs() -> None:

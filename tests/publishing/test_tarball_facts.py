@@ -58,6 +58,7 @@ ODDITIES = {
     "folder of old": (archive(entry(b"package/lib/"), entry(b"package/lib/a")), 2),
     "folder twice": (archive(entry(b"package/lib/", type_=b"5"), entry(b"package/lib/", type_=b"5")), 1),
     "folder after its file": (archive(entry(b"package/l/a"), entry(b"package/l/", type_=b"5")), 2),
+    "folder without a slash": (archive(entry(b"package/l", type_=b"5"), entry(b"package/l/a")), 2),
     "root folder": (archive(entry(b"package/", type_=b"5")), 1),
     "size in base 256": (archive(header(b"package/a", size_field=b"\x80" + bytes(11))), 2),
     "size with spaces": (archive(header(b"package/a", size_field=b"          0 ")), 2),

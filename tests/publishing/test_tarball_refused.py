@@ -23,6 +23,12 @@ def only(*entries: bytes) -> bytes:
     return gzip.compress(b"".join(entries) + END)
 
 
+def stretched(data: bytes, length: int) -> bytes:
+    """The same gzip member made `length` bytes long by a file name in its header."""
+    name = b"n" * (length - len(data) - 1) + b"\0"
+    return data[:3] + b"\x08" + data[4:10] + name + data[10:]
+
+
 def manifest(body: bytes) -> bytes:
     return tarball(package_json=body)
 
@@ -120,6 +126,11 @@ ARCHIVES = {
     "content behind the end": (tarball(end=END + archive()), "after the end of its archive"),
     "content behind one zero block": (tarball(end=END[:512] + archive()), "after the end of its archive"),
     "far behind the end": (tarball(end=bytes(600_000) + b"x"), "after the end of its archive"),
+    "amid zeros behind the end": (
+        tarball(end=bytes(300_000) + b"x" + bytes(300_000)),
+        "after the end of its archive",
+    ),
+    "byte behind a whole chunk": (stretched(GOOD, 2**17) + b"\0", "after its end"),
     "no entries": (only(), "no package.json"),
     "no package.json": (only(entry(b"package/index.js", b"x")), "no package.json"),
     "package.json too deep": (only(entry(b"package/lib/package.json", b"{}")), "no package.json"),
@@ -128,6 +139,7 @@ ARCHIVES = {
     "header cut": (tarball(end=b"package/x"), "cut off"),
     "content cut": (tarball(header(b"package/a", 9000), end=b""), "cut off"),
     "padding cut": (tarball(header(b"package/a", 5), b"hello", end=b""), "cut off"),
+    "global header cut": (tarball(header(b"g", 6, b"g"), record(b"a", b"b"), end=b""), "cut off"),
     "package.json cut": (only(header(b"package/package.json", 9000)), "cut off"),
     "wrong checksum": (tarball(header(b"package/a", checksum=b"000000\0 ")), "checksum"),
     "checksum not octal": (tarball(header(b"package/a", checksum=b"9999999 ")), "number in a header"),
@@ -167,6 +179,7 @@ EXTENDED = {
     "no length": (pax(b"path=package/a\n"), "extended header is wrong"),
     "length too long": (pax(b"99 path=package/a\n"), "extended header is wrong"),
     "length too short": (pax(b"9 path=package/a\n"), "extended header is wrong"),
+    "no key": (pax(b"6 =xy\n"), "extended header is wrong"),
     "no equals": (pax(b"9 path_a\n"), "extended header is wrong"),
     "no newline": (pax(b"9 path=a "), "extended header is wrong"),
     "huge": (header(b"x", 2 * 1024 * 1024, b"x"), "1 MiB"),
@@ -201,6 +214,7 @@ VECTORS = (
 
 def test_the_control_passes() -> None:
     assert inspect(GOOD, LIMITS).file_count == 2
+    assert inspect(stretched(GOOD, 2**17), LIMITS).file_count == 2
 
 
 @pytest.mark.parametrize(("data", "words"), VECTORS.values(), ids=VECTORS.keys())

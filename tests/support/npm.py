@@ -136,12 +136,14 @@ class Npm:
 
     def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The client's environment: a fresh home, no npm_* variable, no CI (npm never asks when it believes that it
-        runs in one), and this very npm and node first on PATH, for clients that call them."""
+        runs in one), and this very npm and node first on PATH, for clients that call them. Where the machine has
+        IPv6, `localhost` is 127.0.0.1 all the same: limits by address then see npm and the plain requests as one."""
         return {
             "HOME": str(self.home),
             "PATH": f"{self.home / 'bin'}:/usr/bin:/bin",
             "TERM": "xterm",
             "LANG": "C.UTF-8",
+            "NODE_OPTIONS": "--dns-result-order=ipv4first",
             "NPM_CONFIG_USERCONFIG": str(self.npmrc),
             "NPM_CONFIG_GLOBALCONFIG": str(self.home / "etc" / "npmrc"),
             **(extra or {}),

@@ -27,6 +27,8 @@ from twokey.throttle import Blocked, Bucket, Limit, Throttle
 SHORTEST = 10
 LONGEST = 256
 WEAKEST_SCORE = 2
+LONGEST_NAME = 64
+NOBODY = "?"  # stands for every name that no account can have
 ZXCVBN_LENGTH = 72  # it takes quadratic time; a longer password is strong by its first 72 characters or not at all
 MEMORY_KIB, PASSES, LANES = 47104, 1, 1
 QUEUE = 64
@@ -107,14 +109,15 @@ class Passwords:
 
         Raises Invalid for a password that breaks a rule, Busy where the hashing queue is full.
         """
-        normal = check_rules(password, context=context)
-        return self._gate.run(lambda: self._hasher.hash(normal))
+        # The rules cost time too (zxcvbn), so they take the same turn.
+        return self._gate.run(lambda: self._hasher.hash(check_rules(password, context=context)))
 
     def check(self, name: str, password: str, caller: Caller) -> Checked:
         """Whether `password` is the one of the account `name`, behind the throttle.
 
         An unknown account costs the same time as a wrong password. Raises Throttled, Busy.
         """
+        name = name if name.isprintable() and len(name) <= LONGEST_NAME else NOBODY
         buckets = self._buckets(name, caller)
         try:
             reservation = self._throttle.reserve(buckets, caller.received_at)
@@ -125,7 +128,7 @@ class Passwords:
             ) from None
         with self._database.read() as connection:
             row = connection.execute(select(User.id, User.password_hash).where(User.name == name)).one_or_none()
-        user_id, stored = row._tuple() if row else (None, self._decoy_hash())
+        user_id, stored = row if row else (None, self._decoy_hash())
         try:
             right = self._matches(stored, password) and user_id is not None
         except Busy:
@@ -184,6 +187,7 @@ class Passwords:
             .where(
                 User.name == name,
                 Token.revoked_at.is_(None),
+                Token.expires_at.is_(None) | (Token.expires_at > caller.received_at),
                 (Token.last_used_address == caller.address) | (Token.created_address == caller.address),
             )
             .limit(1)

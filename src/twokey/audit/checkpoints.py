@@ -64,7 +64,7 @@ class Checkpoints:
             ).one_or_none()
         if last is None:
             return False
-        seq, digest = last._tuple()
+        seq, digest = last
         before = self._last()
         if before is not None:
             due = seq - before.seq >= EVENTS_BETWEEN or now - before.at >= HOUR

@@ -21,6 +21,7 @@ from twokey.db.schema import AnonymousRefusal, AuditAddress, AuditEvent
 from twokey.vault import keyed_hash
 
 GENESIS = "0" * 64
+BEFORE_ALL = -(2**63)  # an event slipped in before the first shows too
 MINUTE = 60_000_000
 Value = str | int | bool | None | Mapping[str, "Value"] | Sequence["Value"]
 
@@ -93,7 +94,7 @@ class Trail:
             "address": keyed_hash(self._address_key, caller.address),
             "user_agent": _printable(caller.user_agent),
             "request": caller.request_id,
-            "details": dict(details or {}),
+            "details": _printable_all(dict(details or {})),
         }
         text = canonical(document)
         connection.execute(
@@ -141,14 +142,14 @@ class Trail:
 
     def verify(self) -> Verdict:
         """Recomputes the whole chain: any changed, missing, added or moved event shows."""
-        previous, expected = GENESIS, 1
+        previous, expected, after = GENESIS, 1, BEFORE_ALL
         query = select(
             AuditEvent.seq, AuditEvent.at, AuditEvent.event, AuditEvent.account, AuditEvent.resource,
             AuditEvent.document, AuditEvent.hash,
         ).order_by(AuditEvent.seq).limit(1000)  # fmt: skip
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(query.where(AuditEvent.seq >= expected)).all()
+                rows = connection.execute(query.where(AuditEvent.seq > after)).all()
             if not rows:
                 return Verdict(expected - 1, None, None)
             for seq, at, event, account, resource, text, digest in rows:
@@ -166,7 +167,7 @@ class Trail:
                 )
                 if kept != (seq, at, event, account, resource):
                     return Verdict(expected - 1, seq, f"the columns of event {seq} differ from its document")
-                previous, expected = digest, expected + 1
+                previous, expected, after = digest, expected + 1, seq
 
 
 def canonical(document: Mapping[str, Value]) -> str:
@@ -177,6 +178,17 @@ def canonical(document: Mapping[str, Value]) -> str:
 def chained(previous: str, text: str) -> str:
     """The hash of an event whose canonical JSON is `text`, after one whose hash is `previous`."""
     return hashlib.sha256(previous.encode() + text.encode()).hexdigest()
+
+
+def _printable_all(value: Value) -> Value:
+    """The value with every text in it made printable."""
+    if isinstance(value, str):
+        return _printable(value)
+    if isinstance(value, Mapping):
+        return {key: _printable_all(each) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [_printable_all(each) for each in value]
+    return value
 
 
 def _printable(text: str | None) -> str | None:

@@ -116,7 +116,7 @@ package:trust        | -         | P      | O         | O               | -     
 token:create         | -         | P      | O +p      | O +p            | -       | -          | -          | -         | -        | -
 token:revoke         | -         | Y      | O         | O               | -       | -          | -          | -         | -        | -
 account:profile      | -         | Y      | O         | O               | -       | -          | -          | -         | -        | -
-account:password     | -         | P      | O*        | O*              | -       | -          | -          | -         | -        | Y
+account:password     | -         | P      | O* +p     | O* +p           | -       | -          | -          | -         | -        | Y
 account:email        | -         | Y      | O*        | O*              | -       | -          | -          | -         | -        | -
 second-factor:begin  | -         | P      | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:confirm| -         | own    | -         | -               | -       | -          | -          | -         | -        | -

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from twokey.accounts import users
@@ -110,14 +110,15 @@ def list_users(ctx: click.Context) -> None:
     if not accounts:
         click.echo("There is no account yet: twokey admin user create NAME makes one.")
         return
-    table = Table("name", "email", "two-factor auth", "administrator", "state", "created", box=None)
+    table = Table(
+        "name", Column("email", overflow="fold"), "two-factor auth", "administrator", "state", "created", box=None
+    )
     for each in accounts:
         state = "closed" if each.disabled else ("codes suspended" if each.suspended else "open")
         admin = "yes" if each.administrator else ""
         # Mail addresses may hold brackets, which would be markup.
         table.add_row(each.name, Text(each.email), each.mode or "disabled", admin, state, iso(each.created_at)[:10])
-    console = Console()
-    console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 @user.command()

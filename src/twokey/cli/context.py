@@ -1,18 +1,20 @@
-"""What every command begins with: the settings of the run, and the registry that they describe."""
+"""What every command begins with: the settings of the run, and the registry that they describe.
+
+The settings are read before the registry is imported, which takes a second: a wrong one is told at once.
+"""
 
 from __future__ import annotations
 
-import os
+from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
-from twokey.registry import Registry, open_registry
 from twokey.settings import Settings, environment, read
 
-PRIVATE = 0o077
+if TYPE_CHECKING:
+    from twokey.registry import Registry
 
 
 def settings_from(ctx: click.Context) -> Settings:
@@ -21,8 +23,11 @@ def settings_from(ctx: click.Context) -> Settings:
 
 
 def opened(settings: Settings, clock: Clock) -> Registry:
-    """The registry, its files private to the user who runs this. Raises ConfigurationError for what stops a start."""
-    os.umask(PRIVATE)  # a data folder that was there before may be open to others; what is written into it is not
+    """The registry that the settings describe. Raises ConfigurationError for what stops a start."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from twokey.registry import open_registry
+
     try:
         return open_registry(settings, clock)
     except (SQLAlchemyError, ImportError) as error:  # ImportError: the driver of PostgreSQL is an extra
@@ -30,8 +35,8 @@ def opened(settings: Settings, clock: Clock) -> Registry:
         raise ConfigurationError(sentence) from error
 
 
-def _reason(error: SQLAlchemyError | ImportError) -> str:
+def _reason(error: Exception) -> str:
     """The driver's own words on one line; SQLAlchemy's would repeat the statement and its values."""
     if isinstance(error, ImportError):
-        return 'its driver is missing, install "twokey[postgres]"'
+        return 'its driver is missing, install twokey with the extra "postgres"'
     return " ".join(str(getattr(error, "orig", None) or type(error).__name__).split()).rstrip(".")

@@ -13,8 +13,8 @@ _SECRETS = (
     (re.compile(r"npm_[A-Za-z0-9]{8,}"), "npm_***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 ***"),
     (re.compile(r"(?i)secret=[A-Z2-7]+"), "secret=***"),
-    # What stands where npm logout puts the token is one, whatever it looks like.
-    (re.compile(r"(/-/user/token/)[^\s\"\\]+"), r"\1***"),
+    # What stands where npm puts the token to end is one, whatever it looks like; to the end of the JSON string.
+    (re.compile(r"(/-/(?:user|npm/v1/tokens)/token/)(?:[^\"\\]|\\.)+"), r"\1***"),
     # SQLAlchemy repeats the values of a statement that failed: password hashes, sealed secrets.
     (re.compile(r"\[parameters: .*?\](?=\\n|\"|$)"), "[parameters: ***]"),
 )

@@ -5,6 +5,7 @@ Imports as little as it can before it knows the command: `twokey --version` answ
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -31,6 +32,7 @@ class Group(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, data: str | None) -> None:
     """An npm-compatible registry where a stolen password or token alone cannot publish."""
+    os.umask(0o077)  # whatever is made in the data folder is its owner's alone, even where the folder was there before
     ctx.obj = {"TWOKEY_DATA": data} if data else {}
 
 
@@ -39,10 +41,12 @@ def cli(ctx: click.Context, data: str | None) -> None:
 def serve(ctx: click.Context) -> None:
     """Serve the registry until Ctrl-C or SIGTERM."""
     from twokey.cli.context import settings_from
-    from twokey.cli.serve import run
     from twokey.clock import SystemClock
 
-    sys.exit(run(settings_from(ctx), clock=SystemClock()))
+    settings = settings_from(ctx)
+    from twokey.cli.serve import run
+
+    sys.exit(run(settings, clock=SystemClock()))
 
 
 @cli.group()

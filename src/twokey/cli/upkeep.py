@@ -36,14 +36,13 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
     vault, database = registry.vault, registry.database
     with database.read() as connection:
         resumed = bool(_named_keys(connection) - {vault.newest_key_id})
-    previous = vault.newest_key_id
-    key_id = previous if resumed else vault.add_key()
+    key_id = vault.newest_key_id if resumed else vault.add_key()
     count = 0
     for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_instance_secrets):
         while done := _batch(registry, permit, reseal, key_id):
             count += done
     with database.read() as connection:
-        unused = vault.key_ids - _named_keys(connection) - {key_id, previous}
+        unused = set(vault.ordered_key_ids[:-2]) - _named_keys(connection)
     vault.drop_keys(frozenset(unused))
     how = "The rotation that was interrupted is finished" if resumed else "A new key is in use"
     return f"{how}: {count} secrets were sealed again under the key {key_id}. Copy vault.key to where its copies are."

@@ -144,6 +144,8 @@ def _proof(facts: Facts, where: Column, found: Rule) -> Decision:
     settled = facts.code_proved or (code is Code.RECENT and facts.stepped_up)
     if settled:
         code = Code.NEVER
+    if code in (Code.RECENT, Code.IN_REQUEST) and facts.mode is None:
+        return Refuse(Reason.NEEDS_2FA_ON)  # a token that asks for a code, on an account that has none
     return ProofNeeded(password, code) if password or code is not Code.NEVER else Allow()
 
 

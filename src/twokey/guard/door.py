@@ -13,8 +13,10 @@ comparing a revision would make them (docs/adr/0003-ask-twice.md).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+
+from sqlalchemy import Connection
 
 from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
@@ -130,11 +132,14 @@ class Door:
         return isinstance(decide(self._facts(caller, Action.READ_PACKAGE, target)), Allow)
 
     def _facts(self, caller: Caller, action: Action, target: Target, *, removes_last_factor: bool = False) -> Facts:
-        with self._database.read() as connection:
+        with self._reading(gathering.needs_database(caller, action, target)) as connection:
             return gathering.gather(
                 connection, caller, action, target, self._settings, caller.received_at, password_proved=False,
                 code_proved=False, removes_last_factor=removes_last_factor,
             )  # fmt: skip
+
+    def _reading(self, needed: bool) -> AbstractContextManager[Connection | None]:
+        return self._database.read() if needed else nullcontext()
 
     def _hides_account(self, action: Action, target: Target, decision: Decision) -> bool:
         return action is Action.LOG_IN and decision == Refuse(Reason.CREDENTIAL_ENDED)

@@ -71,8 +71,13 @@ class Facts:
         return self.kind is not CredentialKind.SESSION
 
 
+def needs_database(caller: Caller, action: Action, target: Target) -> bool:
+    """Whether anything of the question is kept in the database: a ping by nobody is answered while it is away."""
+    return caller.principal.user_id is not None or target.package is not None or action is Action.LOG_IN
+
+
 def gather(
-    connection: Connection,
+    connection: Connection | None,
     caller: Caller,
     action: Action,
     target: Target,
@@ -84,13 +89,16 @@ def gather(
     removes_last_factor: bool = False,
     locked: bool = False,
 ) -> Facts:
-    """Reads what bears on the question at `at` (µs).
+    """Reads what bears on the question at `at` (µs). No connection is needed where `needs_database` says so.
 
     `locked`, inside a write transaction, holds account, token and package as they were read until it ends.
     """
     principal = caller.principal
-    live, mode = _account_state(connection, caller, action, target, at, locked)
+    live, mode = (True, None) if connection is None else _account_state(connection, caller, action, target, at, locked)
     limits = principal.limits
+    package = None
+    if connection is not None and target.package is not None:
+        package = _package(connection, caller, action, target, settings, at, locked)
     covered = target.package is None or limits.covers(target.package, target.scope)
     return Facts(
         action=action,
@@ -100,7 +108,7 @@ def gather(
         bypass_2fa=limits.bypass_2fa,
         covered=covered,
         permission=limits.permission,
-        package=None if target.package is None else _package(connection, caller, action, target, settings, at, locked),
+        package=package,
         signup_open=settings.signup_open,
         reading_needs_token=settings.read == "authenticated",
         require_2fa=settings.require_2fa,
@@ -140,7 +148,7 @@ def _package(
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
         return PackageFacts(False, False, False, "none", obstacle, close_to)
-    package_id, access, mfa, unpublished_at = row._tuple()
+    package_id, access, mfa, unpublished_at = row
     owner = user_id is not None and packages.is_owner(connection, package_id, user_id)
     if unpublished_at is None:
         return PackageFacts(True, access == "restricted", owner, mfa)
@@ -148,7 +156,10 @@ def _package(
         return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.COOLDOWN)
     if at < unpublished_at + OWNERS_ONLY and not owner:
         return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.FORMER_OWNERS)
-    return PackageFacts(False, access == "restricted", owner, mfa)
+    obstacle, close_to = (None, None)
+    if not owner and user_id is not None:
+        obstacle, close_to = _obstacle(connection, name, user_id, settings)
+    return PackageFacts(False, access == "restricted", owner, mfa, obstacle, close_to)
 
 
 def _obstacle(
@@ -162,7 +173,9 @@ def _obstacle(
             return Obstacle.SCOPE_OWNED, None
     mine = select(Owner.package_id).where(Owner.user_id == user_id)
     close_to = connection.execute(
-        select(Package.name).where(Package.canonical == name.canonical, Package.id.not_in(mine)).limit(1)
+        select(Package.name)
+        .where(Package.canonical == name.canonical, Package.name != str(name), Package.id.not_in(mine))
+        .limit(1)
     ).scalar_one_or_none()
     return (Obstacle.NAME_TOO_CLOSE, close_to) if close_to is not None else (None, None)
 

@@ -57,9 +57,9 @@ def plain_path(raw: bytes) -> str:
     """
     if len(raw) > LONGEST_PATH:
         raise Invalid(f"The address is too long: at most {LONGEST_PATH} bytes.")
-    parts = [_part(each) for each in raw.removeprefix(b"/").removesuffix(b"/").split(b"/")]
-    if parts == [""]:
+    if raw in (b"", b"/"):
         return "/"
+    parts = [_part(each) for each in raw.removeprefix(b"/").removesuffix(b"/").split(b"/")]
     if any(part in ("", ".", "..") for part in parts):
         raise Invalid("The address holds an empty part, or one of dots: write it without.")
     return "/" + "/".join(parts)

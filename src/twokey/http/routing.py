@@ -15,12 +15,13 @@ from starlette.datastructures import Headers, QueryParams
 
 from twokey import strict_json
 from twokey.authority.actions import Action
-from twokey.authority.permit import Permit, Target
+from twokey.authority.permit import Permit, ProofKind, Target
 from twokey.authority.principal import Caller
 from twokey.guard.door import with_evidence
 from twokey.http.answers import Answer
 from twokey.packages.names import PackageName
 from twokey.registry import Registry
+from twokey.two_factor import recovery_codes
 
 SMALL_BODY = 256 * 1024
 
@@ -37,7 +38,7 @@ class Call:
     headers: Headers
     body: bytes = field(repr=False)
     base: str = ""
-    asked: bool = False
+    permits: list[Permit] = field(default_factory=list)
 
     def require(
         self,
@@ -51,9 +52,10 @@ class Call:
         """Asks the door. `password` and `otp` are what the body showed beside the headers."""
         if action not in self.actions:
             raise AssertionError(f"the route does not name {action}")
-        self.asked = True
         caller = with_evidence(self.caller, password=password, otp=otp)
-        return self.registry.door.require(caller, action, target, removes_last_factor=removes_last_factor)
+        permit = self.registry.door.require(caller, action, target, removes_last_factor=removes_last_factor)
+        self.permits.append(permit)
+        return permit
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object. Raises Invalid."""
@@ -103,11 +105,16 @@ def checked(routes: Sequence[Guarded]) -> Sequence[Guarded]:
 
 
 def answered(call: Call, handler: Handler) -> Answer:
-    """Runs a handler and holds it to asking the door."""
+    """Runs a handler, holds it to asking the door, and says how many recovery codes are left where one was used."""
     answer = handler(call)
-    if not call.asked:
+    if not call.permits:
         raise AssertionError("a handler answered without asking the door")
-    return answer
+    used = [permit for permit in call.permits if permit.proof and permit.proof.kind is ProofKind.RECOVERY]
+    if not used:
+        return answer
+    with call.registry.database.read() as connection:
+        left = recovery_codes.left(connection, used[0].actor)
+    return replace(answer, headers={**answer.headers, "npm-notice": recovery_codes.said(left)})
 
 
 def without_body(answer: Answer) -> Answer:

@@ -104,7 +104,7 @@ def is_owner(connection: Connection, package_id: int, user_id: int) -> bool:
 def owners(connection: Connection, package_id: int) -> list[tuple[str, str]]:
     """The owners' names and mail addresses, by name."""
     query = select(User.name, User.email).join(Owner, Owner.user_id == User.id).where(Owner.package_id == package_id)
-    return [row._tuple() for row in connection.execute(query.order_by(User.name))]
+    return [(name, email) for name, email in connection.execute(query.order_by(User.name))]
 
 
 def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision: str | None) -> None:
@@ -129,7 +129,7 @@ def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision:
 def dist_tags(connection: Connection, package_id: int) -> dict[str, str]:
     """The package's dist-tags, `latest` first."""
     query = select(DistTag.tag, DistTag.version).where(DistTag.package_id == package_id)
-    tags = dict(row._tuple() for row in connection.execute(query.order_by(DistTag.tag)))
+    tags = dict(row for row in connection.execute(query.order_by(DistTag.tag)))
     return {**({LATEST: tags[LATEST]} if LATEST in tags else {}), **tags}
 
 

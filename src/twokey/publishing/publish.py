@@ -119,7 +119,7 @@ def _is_repeat(tx: Transaction, package_id: int, prepared: Prepared) -> bool:
             Version.package_id == package_id, Version.version == prepared.version, Version.removed_at.is_(None)
         )
     ).one_or_none()
-    return row is not None and row._tuple() == (prepared.digest, prepared.manifest, principal.token_id)
+    return row is not None and row == (prepared.digest, prepared.manifest, principal.token_id)
 
 
 def _check_version_is_new(tx: Transaction, package_id: int, version: str) -> None:

@@ -25,7 +25,7 @@ def deprecate(tx: Transaction, found: Found, messages: Mapping[str, str | None],
     rows = tx.connection.execute(
         select(Version.version, Version.deprecated).where(Version.package_id == found.id, Version.removed_at.is_(None))
     ).all()
-    known = dict(row._tuple() for row in rows)
+    known = dict(row for row in rows)
     changes = {version: message for version, message in messages.items() if known.get(version) != message}
     for version, message in changes.items():
         if version not in known:

@@ -129,7 +129,7 @@ def find(connection: Connection, text: str, at: int) -> Found | None:
     ).one_or_none()  # fmt: skip
     if row is None:
         return None
-    *columns, user_id, user_name, disabled_at, idle = row._tuple()
+    *columns, user_id, user_name, disabled_at, idle = row
     listed = _listed(columns)
     last = listed.last_used_at or listed.created_at
     if (listed.expires_at is not None and listed.expires_at <= at) or (idle is not None and last + idle <= at):

@@ -20,6 +20,7 @@ from twokey.vault import Vault, key_id_of
 
 COUNT = 10
 DIGITS = 12
+FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def find(connection: Connection, user_id: int, digits: str, vault: Vault, gate: 
     ).one_or_none()
     if row is None:
         return None
-    set_id, salt, sealed_key = row._tuple()
+    set_id, salt, sealed_key = row
     wanted = _hash(digits, salt, vault.open(sealed_key, seal_context(set_id, user_id)), gate)
     found: Match | None = None
     stored = connection.execute(
@@ -112,6 +113,14 @@ def left(connection: Connection, user_id: int) -> int:
         .where(RecoverySet.user_id == user_id, RecoveryCode.used_at.is_(None))
     )
     return connection.execute(query).scalar_one()
+
+
+def said(count: int) -> str:
+    """What whoever has just used a recovery code is told; louder where few are left."""
+    sentence = f"You used a recovery code: {count} {'is' if count == 1 else 'are'} left."
+    if count > FEW:
+        return sentence
+    return f"{sentence} Turn two-factor authentication off and on again to get ten new ones."
 
 
 def seal_context(set_id: str, user_id: int) -> str:

@@ -143,13 +143,14 @@ class Redeemer:
                 step = totp.matching_step(authenticator.secret, code, caller.received_at)
                 if step is None:
                     continue
-                verdict = verdicts.late_or_early(step, caller.received_at, authenticator.id)
-                if verdict is not None:
-                    return verdict
                 proof = JudgedProof(ProofKind.TOTP, user_id, authenticator.id, step)
-                if step > authenticator.last_step and not _is_burned(connection, proof):
-                    return proof
-                return self._continued(connection, caller, action, proof) or verdicts.USED
+                # A continuation outlives the code's own window.
+                continued = self._continued(connection, caller, action, proof)
+                verdict = verdicts.late_or_early(step, caller.received_at, authenticator.id)
+                if continued is not None or verdict is not None:
+                    return continued or verdict or verdicts.USED
+                fresh = step > authenticator.last_step and not _is_burned(connection, proof)
+                return proof if fresh else verdicts.USED
         return verdicts.wrong(self._issuer, user_name)
 
     def _compare_recovery(
@@ -171,9 +172,14 @@ class Redeemer:
         for authenticator in pending:
             step = totp.matching_step(authenticator.secret, code, caller.received_at)
             if step is not None:
+                proof = JudgedProof(ProofKind.ENROLMENT, user_id, authenticator.id, step)
                 verdict = verdicts.late_or_early(step, caller.received_at, authenticator.id)
-                return verdict or JudgedProof(ProofKind.ENROLMENT, user_id, authenticator.id, step)
+                return verdict or (verdicts.USED if self._was_burned(proof) else proof)
         return verdicts.wrong(self._issuer, user_name)
+
+    def _was_burned(self, proof: JudgedProof) -> bool:
+        with self._database.read() as connection:
+            return _is_burned(connection, proof)
 
     def _continued(
         self, connection: Connection, caller: Caller, action: Action, proof: JudgedProof
@@ -251,6 +257,8 @@ class Redeemer:
         if proof.kind is ProofKind.ENROLMENT:
             if not enrolment.activate(connection, proof, tx.now):
                 raise verdicts.USED.refusal()
+            # What was guessed before there was anything to guess does not count against the app.
+            _lift_suspension(connection, proof.user_id)
             return
         if proof.kind is ProofKind.RECOVERY:
             fresh = recovery_codes.use(connection, int(proof.source), tx.now)
@@ -263,15 +271,13 @@ class Redeemer:
         self._after_first_use(tx, proof)
 
     def _after_first_use(self, tx: Transaction, proof: JudgedProof) -> None:
-        values: dict[str, int | None] = {"wrong_codes_in_a_row": 0}
         if proof.kind is ProofKind.RECOVERY:
-            values["codes_suspended_at"] = None
-            tx.connection.execute(delete(Attempt).where(Attempt.bucket == account_key(proof.user_id)))
+            _lift_suspension(tx.connection, proof.user_id)
             left = recovery_codes.left(tx.connection, proof.user_id)
             tx.record(Event.RECOVERY_USE, details={"left": left})
             if left == 0:
                 tx.record(Event.RECOVERY_EXHAUSTED)
-        tx.connection.execute(update(User).where(User.id == proof.user_id).values(**values))
+        tx.connection.execute(update(User).where(User.id == proof.user_id).values(wrong_codes_in_a_row=0))
         family, token_id = CONTINUED.get(tx.permit.action), tx.permit.caller.principal.token_id
         if family is not None and token_id is not None and self._limits.continuation_seconds:
             tx.connection.execute(
@@ -294,15 +300,17 @@ class Redeemer:
     def _recovery_buckets(self, user_name: str, caller: Caller) -> list[Bucket]:
         limits, block = self._limits, address_block(caller.address)
         per_address = (Limit(limits.recovery, 300), Limit(limits.recovery_day, 86400))
-        return [Bucket(f"recovery:{user_name}:{block}", per_address), self._address_bucket(block)]
+        # Apart from the bucket of authenticator codes, which never blocks a recovery code.
+        return [
+            Bucket(f"recovery:{user_name}:{block}", per_address),
+            self._address_bucket(block, "recovery-address"),
+        ]
 
     def _account_bucket(self, user_id: int) -> Bucket:
         return Bucket(account_key(user_id), (Limit(self._limits.otp_day, 86400),))
 
-    def _address_bucket(self, block: str) -> Bucket:
-        return Bucket(
-            f"otp-address:{block}", (Limit(self._limits.address, 300), Limit(self._limits.address_hour, 3600))
-        )
+    def _address_bucket(self, block: str, kind: str = "otp-address") -> Bucket:
+        return Bucket(f"{kind}:{block}", (Limit(self._limits.address, 300), Limit(self._limits.address_hour, 3600)))
 
 
 def account_key(user_id: int) -> str:
@@ -315,6 +323,11 @@ def _normalised(shown: str) -> bytes:
     if len(shown) > LONGEST_HEADER:
         return b""
     return shown.encode("utf-8", "replace").replace(b" ", b"").replace(b"-", b"")
+
+
+def _lift_suspension(connection: Connection, user_id: int) -> None:
+    connection.execute(delete(Attempt).where(Attempt.bucket == account_key(user_id)))
+    connection.execute(update(User).where(User.id == user_id).values(codes_suspended_at=None, wrong_codes_in_a_row=0))
 
 
 def _is_burned(connection: Connection, proof: JudgedProof) -> bool:

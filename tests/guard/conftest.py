@@ -1,0 +1,7 @@
+"""The registry of the domain's tests, for the door."""
+
+from __future__ import annotations
+
+from tests.domain.conftest import cheap_hashes, clock, cluster, database_url, opened, registry, sqlite_template, world
+
+__all__ = ["cheap_hashes", "clock", "cluster", "database_url", "opened", "registry", "sqlite_template", "world"]

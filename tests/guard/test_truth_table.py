@@ -1,0 +1,338 @@
+"""The rule table, copied cell by cell from the threat model (its section 2.4), against what `decide` says.
+
+Nothing here is taken from `authority/actions.py`: were both wrong in the same way, this would not see it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from twokey.authority.actions import Action, Code
+from twokey.authority.principal import CredentialKind as Kind
+from twokey.authority.principal import Mode
+from twokey.guard.decide import Allow, ProofNeeded, Reason, Refuse, decide
+from twokey.guard.facts import Facts, Obstacle, PackageFacts
+
+# off an account without 2FA · Y allowed · O a fresh one-time proof (a step-up counts, but not where marked *) ·
+# P the password in that request · - refused, whatever is shown · mode as the account's mode ·
+# scope within the token's limits
+DOCUMENT = """
+action              | anonymous| off| auth-only| auth-and-writes| publish| automation| granular  | read-only| workload
+PING SEARCH         | Y        | Y  | Y        | Y              | Y      | scope     | scope     | scope    | scope
+READ_PACKAGE        | Y        | Y  | Y        | Y              | Y      | scope     | scope     | scope    | scope
+WHOAMI READ_PROFILE | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | -
+LIST_TOKENS         | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | -
+SIGN_UP             | setting  | -  | -        | -              | -      | -         | -         | -        | -
+LOG_IN              | P        | -  | P O      | P O            | -      | -         | -         | -        | -
+STAR                | -        | Y  | Y        | Y              | -      | -         | -         | -        | -
+PUBLISH             | -        | Y  | Y        | O              | mode   | scope     | scope mode| -        | scope
+DIST_TAG DEPRECATE  | -        | Y  | Y        | O              | mode   | scope     | scope mode| -        | -
+UNPUBLISH           | -        | Y  | Y        | O              | mode   | -         | scope O   | -        | -
+OWNERS ACCESS       | -        | Y  | Y        | O              | -      | -         | -         | -        | -
+ORGANISATION        | -        | Y  | Y        | O              | -      | -         | scope O   | -        | -
+TRUST               | -        | P  | O        | O              | -      | -         | -         | -        | -
+CREATE_TOKEN        | -        | P  | O        | O              | -      | -         | -         | -        | -
+REVOKE_TOKEN        | -        | Y  | O        | O              | -      | -         | -         | -        | -
+LOG_OUT             | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | Y
+CHANGE_PROFILE      | -        | Y  | O        | O              | -      | -         | -         | -        | -
+CHANGE_PASSWORD     | -        | P  | O*       | O*             | -      | -         | -         | -        | -
+CHANGE_EMAIL        | -        | Y  | O*       | O*             | -      | -         | -         | -        | -
+BEGIN_ENROLMENT     | -        | P  | -        | -              | -      | -         | -         | -        | -
+CONFIRM_ENROLMENT   | -        | own| -        | -              | -      | -         | -         | -        | -
+CHANGE_SECOND_FACTOR| -        | -  | O*       | O*             | -      | -         | -         | -        | -
+STAGE               | -        | -  | Y        | Y              | Y      | scope     | scope     | -        | scope
+DECIDE_STAGE        | -        | -  | O        | O              | -      | -         | -         | -        | -
+"""
+# "On the npm API `tfa` changes and token making also need the account's password."
+PASSWORD_ON_NPM = {Action.CHANGE_SECOND_FACTOR, Action.CREATE_TOKEN}
+# "The operator: Y. Every other row -." Making accounts and passwords are rows of its own commands.
+OPERATOR = {Action.SIGN_UP, Action.CHANGE_PASSWORD, Action.OPERATE}
+# Not in the document: what `npm owner` looks up of a user. As whoami.
+NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
+
+# Where code and document differ, each with its reason. A cell here that is the document's own fails the test below.
+DIFFERENCES = {
+    (Action.LOG_OUT, "anonymous"): ("Y", "ending an unknown token answers 200, whoever asks"),
+    (Action.LOG_IN, "auth-only"): ("P O*", "a login proves itself; no step-up can exist before it"),
+    (Action.LOG_IN, "auth-and-writes"): ("P O*", "the same"),
+    (Action.CHANGE_PASSWORD, "auth-only"): ("O* p", "npm sends the old password with the new one, and it is checked"),
+    (Action.CHANGE_PASSWORD, "auth-and-writes"): ("O* p", "the same"),
+    (Action.ORGANISATION, "granular"): ("-", "no token can be given a permission for organisations yet"),
+}
+
+PACKAGE_ACTIONS = {
+    Action.READ_PACKAGE, Action.STAR, Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH,
+    Action.OWNERS, Action.ACCESS, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE,
+}  # fmt: skip
+CHANGES = PACKAGE_ACTIONS - {Action.READ_PACKAGE, Action.STAR}
+MINE = PackageFacts(exists=True, restricted=False, owner=True, mfa="none")
+MODES = (None, Mode.AUTH_ONLY, Mode.AUTH_AND_WRITES)
+PEOPLE = (Kind.LOGIN, Kind.SESSION)
+
+
+def cells() -> dict[tuple[Action, str], str]:
+    head, *rows = ([cell.strip() for cell in line.split("|")] for line in DOCUMENT.strip().splitlines())
+    found = {}
+    for names, *row in rows:
+        for name in names.split():
+            for column, cell in zip(head[1:], row, strict=True):
+                found[Action[name], column] = cell
+    for action, alike in NOT_IN_DOCUMENT.items():
+        found |= {(action, column): found[alike, column] for column in head[1:]}
+    return found
+
+
+CELLS = cells()
+
+
+def column_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
+    by_mode = {None: "off", Mode.AUTH_ONLY: "auth-only", Mode.AUTH_AND_WRITES: "auth-and-writes"}[mode]
+    if kind in PEOPLE:
+        return by_mode
+    if kind is Kind.ANONYMOUS:  # a login is of the account that is being logged into
+        return by_mode if action is Action.LOG_IN and mode is not None else "anonymous"
+    if kind is Kind.GRANULAR:
+        return "automation" if bypass else "granular"
+    return kind.value
+
+
+def cell_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
+    if kind is Kind.OPERATOR:
+        return "Y" if action in OPERATOR else "-"
+    if action is Action.OPERATE:
+        return "-"
+    where = column_of(action, kind, mode, bypass)
+    return DIFFERENCES[action, where][0] if (action, where) in DIFFERENCES else CELLS[action, where]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: who asks for what, and what they show."""
+
+    action: Action
+    kind: Kind
+    mode: Mode | None
+    bypass: bool
+    password: bool
+    code: bool
+    stepped_up: bool = False
+
+    def facts(self) -> Facts:
+        return Facts(
+            action=self.action,
+            kind=self.kind,
+            mode=self.mode,
+            bypass_2fa=self.bypass,
+            permission="read-write" if self.kind is Kind.GRANULAR else None,
+            package=MINE if self.action in PACKAGE_ACTIONS else None,
+            password_proved=self.password,
+            code_proved=self.code,
+            stepped_up=self.stepped_up,
+        )
+
+    def expected(self) -> str:
+        """What the document says: `refused`, `allowed`, or what is still to be shown."""
+        words = cell_of(self.action, self.kind, self.mode, self.bypass).split()
+        if words == ["-"]:
+            return "refused"
+        also = self.action in PASSWORD_ON_NPM and self.mode is not None and self.kind is not Kind.OPERATOR
+        password = "P" in words or ((also or "p" in words) and self.kind is not Kind.SESSION)
+        fresh = "O" in words or ("mode" in words and self.mode is Mode.AUTH_AND_WRITES)
+        code = "own" in words or "O*" in words or (fresh and not self.stepped_up)
+        needs_password, needs_code = password and not self.password, code and not self.code
+        if needs_code and "own" not in words and self.mode is None:
+            return "refused"  # the account has no second factor to show
+        needed = [name for name, needs in (("password", needs_password), ("code", needs_code)) if needs]
+        return " and ".join(needed) or "allowed"
+
+
+def said(facts: Facts) -> str:
+    decision = decide(facts)
+    if isinstance(decision, Refuse):
+        return "refused"
+    if isinstance(decision, Allow):
+        return "allowed"
+    needed = [("password", decision.password), ("code", decision.code is not Code.NEVER)]
+    return " and ".join(name for name, needs in needed if needs)
+
+
+def cases(action: Action) -> Iterator[Case]:
+    for kind, mode, password, code in itertools.product(Kind, MODES, (False, True), (False, True)):
+        if code and mode is None and action is not Action.CONFIRM_ENROLMENT:
+            continue  # there is no code without a second factor
+        for bypass in (False, True) if kind is Kind.GRANULAR else (False,):
+            yield Case(action, kind, mode, bypass, password, code)
+        if kind is Kind.SESSION and mode is not None:
+            yield Case(action, kind, mode, False, password, code, stepped_up=True)
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_cell_is_what_the_document_says(action: Action) -> None:
+    wrong = {
+        f"{case}: {said(case.facts())}, not {case.expected()}"
+        for case in cases(action)
+        if said(case.facts()) != case.expected()
+    }
+    assert wrong == set()
+
+
+def test_every_action_has_a_row_and_every_row_an_action() -> None:
+    assert {action for action, _ in CELLS} == set(Action) - {Action.OPERATE}
+
+
+def test_code_and_document_differ_only_where_it_is_written_down_why() -> None:
+    for (action, where), (cell, reason) in DIFFERENCES.items():
+        assert CELLS[action, where] != cell, f"{action} in {where} no longer differs: {reason}"
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_an_ended_credential_may_do_nothing(action: Action) -> None:
+    for case in cases(action):
+        assert decide(replace(case.facts(), live=False)) == Refuse(Reason.CREDENTIAL_ENDED)
+
+
+@pytest.mark.parametrize("open_", [False, True])
+def test_strangers_sign_up_where_the_setting_says_so_and_the_operator_always(open_: bool) -> None:
+    stranger = Facts(Action.SIGN_UP, Kind.ANONYMOUS, signup_open=open_)
+    assert decide(stranger) == (Allow() if open_ else Refuse(Reason.SIGNUP_CLOSED))
+    assert decide(replace(stranger, kind=Kind.OPERATOR)) == Allow()
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_where_reading_needs_a_token_a_stranger_may_only_ping_log_in_and_sign_up(action: Action) -> None:
+    facts = Facts(action, Kind.ANONYMOUS, reading_needs_token=True, password_proved=True)
+    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT}
+    assert said(facts) == ("allowed" if action in ways_in else "refused")
+
+
+@pytest.mark.parametrize("action", sorted(CHANGES))
+def test_who_does_not_own_a_package_changes_nothing_in_it(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), package=replace(MINE, owner=False))
+        assert said(facts) == "refused", case
+        if case.expected() != "refused":
+            assert decide(facts) == Refuse(Reason.NOT_OWNER)
+
+
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS))
+def test_a_restricted_package_is_not_there_for_who_may_not_know_of_it(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), package=replace(MINE, owner=False, restricted=True))
+        if case.expected() != "refused":
+            assert decide(facts) == Refuse(Reason.NOT_VISIBLE), case
+        if case.kind is not Kind.ANONYMOUS:
+            owner = replace(case.facts(), package=replace(MINE, restricted=True))
+            assert said(owner) == case.expected(), case
+
+
+@pytest.mark.parametrize("action", sorted(CHANGES))
+def test_what_is_not_there_is_published_or_staged_and_nothing_else(action: Action) -> None:
+    missing = PackageFacts(exists=False, restricted=False, owner=False, mfa="none")
+    for case in cases(action):
+        expected = case.expected() if action in (Action.PUBLISH, Action.STAGE) else "refused"
+        assert said(replace(case.facts(), package=missing)) == expected, case
+        for obstacle in Obstacle:
+            assert said(replace(case.facts(), package=replace(missing, obstacle=obstacle))) == "refused", case
+
+
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS))
+def test_a_token_reaches_no_package_beyond_its_own(action: Action) -> None:
+    for case in cases(action):
+        assert said(replace(case.facts(), covered=False)) == "refused", case
+
+
+PERMISSIONS = {
+    "read-only": {Action.READ_PACKAGE},
+    "read-write": {
+        Action.READ_PACKAGE, Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH, Action.STAGE,
+    },
+    "read-write-stage-only": {Action.READ_PACKAGE, Action.STAGE},
+    "no-access": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+@pytest.mark.parametrize("permission", PERMISSIONS)
+def test_a_granular_token_does_what_its_permission_says_and_no_more(permission: str, bypass: bool) -> None:
+    for action, mode in itertools.product(sorted(PACKAGE_ACTIONS), (Mode.AUTH_ONLY, Mode.AUTH_AND_WRITES)):
+        case = Case(action, Kind.GRANULAR, mode, bypass, password=False, code=False)
+        expected = case.expected() if action in PERMISSIONS[permission] else "refused"
+        assert said(replace(case.facts(), permission=permission)) == expected, case
+
+
+PUBLISHING = (Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH)
+
+
+def policy(case: Case, mfa: str) -> str:
+    """What the document says of a package with its own policy: for a person a code in every mode."""
+    without = case.expected()
+    if without == "refused":
+        return "refused"
+    if case.kind in (Kind.AUTOMATION, Kind.WORKLOAD) or case.bypass:
+        return without if mfa == "automation" else "refused"
+    if case.mode is None:
+        return "refused"
+    return "allowed" if case.code or case.stepped_up else "code"
+
+
+@pytest.mark.parametrize("action", PUBLISHING)
+@pytest.mark.parametrize("mfa", ["automation", "publish"])
+def test_a_packages_own_policy_asks_people_for_a_code_and_may_refuse_automation(action: Action, mfa: str) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), package=replace(MINE, mfa=mfa))
+        assert said(facts) == policy(case, mfa), case
+
+
+def test_a_policy_refuses_by_its_name() -> None:
+    guarded = replace(MINE, mfa="publish")
+    for kind in (Kind.AUTOMATION, Kind.WORKLOAD):
+        facts = Facts(Action.PUBLISH, kind, Mode.AUTH_AND_WRITES, package=guarded)
+        assert decide(facts) == Refuse(Reason.PACKAGE_POLICY)
+    person = Facts(Action.PUBLISH, Kind.LOGIN, None, package=guarded)
+    assert decide(person) == Refuse(Reason.PACKAGE_REQUIRES_2FA)
+
+
+def test_a_policy_guards_changes_not_reading() -> None:
+    for kind, mfa in itertools.product((Kind.AUTOMATION, Kind.LOGIN, Kind.READ_ONLY), ("automation", "publish")):
+        assert decide(Facts(Action.READ_PACKAGE, kind, package=replace(MINE, mfa=mfa))) == Allow()
+
+
+ACCOUNTS = (Kind.LOGIN, Kind.SESSION, Kind.PUBLISH, Kind.AUTOMATION, Kind.GRANULAR, Kind.READ_ONLY)
+WAYS_IN = {Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT, Action.LOG_IN}
+READING = {
+    Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
+    Action.LIST_TOKENS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("site", ["publishers", "everyone"])
+@pytest.mark.parametrize("action", list(Action))
+def test_a_site_that_asks_for_2fa_refuses_accounts_without_and_leaves_them_the_way_in(
+    site: str, action: Action
+) -> None:
+    touched = action in CHANGES if site == "publishers" else action not in READING | WAYS_IN
+    for case in cases(action):
+        facts = replace(case.facts(), require_2fa=site)
+        without = case.kind in ACCOUNTS and case.mode is None and case.expected() != "refused"
+        if without and touched:
+            assert decide(facts) == Refuse(Reason.SITE_REQUIRES_2FA), case
+        else:
+            assert said(facts) == case.expected(), case
+
+
+@pytest.mark.parametrize(("site", "expected"), [("off", "allowed"), ("publishers", "refused"), ("everyone", "refused")])
+def test_the_last_factor_stays_where_the_site_asks_for_one(site: str, expected: str) -> None:
+    case = Case(Action.CHANGE_SECOND_FACTOR, Kind.LOGIN, Mode.AUTH_ONLY, bypass=False, password=True, code=True)
+    assert said(replace(case.facts(), require_2fa=site, removes_last_factor=True)) == expected
+    assert said(replace(case.facts(), require_2fa=site)) == "allowed", "another mode is no removal"
+
+
+def test_a_password_is_asked_for_together_with_the_code_and_never_taken_for_one() -> None:
+    facts = Facts(Action.CHANGE_SECOND_FACTOR, Kind.LOGIN, Mode.AUTH_ONLY)
+    assert decide(facts) == ProofNeeded(password=True, code=Code.IN_REQUEST)
+    assert decide(replace(facts, password_proved=True)) == ProofNeeded(password=False, code=Code.IN_REQUEST)
+    assert decide(replace(facts, code_proved=True)) == ProofNeeded(password=True, code=Code.NEVER)

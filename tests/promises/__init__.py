@@ -1,0 +1,1 @@
+"""What twokey promises, held against a running one."""
