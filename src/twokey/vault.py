@@ -172,6 +172,8 @@ def _read_key_file(path: Path) -> _KeyFile:
             sound = False
         if not sound or not key.id.isascii():
             raise ConfigurationError(f"The vault key file {path} is damaged: restore it from its copy.")
+    if len({key.id for key in file.keys}) < len(file.keys):
+        raise ConfigurationError(f"The vault key file {path} is damaged: restore it from its copy.")
     if not file.keys:
         raise ConfigurationError(f"The vault key file {path} holds no key: restore it from its copy.")
     return file

@@ -74,14 +74,16 @@ def change_column(column: str, seq: int) -> Callable[[Connection], object]:
     return change
 
 
-@pytest.mark.parametrize("seq", [1, 3, EVENTS])
 @pytest.mark.parametrize("column", ["at", "event", "account", "resource", "document", "hash"])
-def test_an_edit_of_any_column_is_found(trail: World, column: str, seq: int) -> None:
-    tamper(trail, change_column(column, seq))
-    verdict = trail.registry.trail.verify()
-    assert verdict.broken_at == seq
-    assert verdict.reason is not None
-    assert verdict.events == seq - 1
+def test_an_edit_of_any_column_is_found(trail: World, column: str) -> None:
+    for seq in (1, 3, EVENTS):
+        kept = row(trail, seq)
+        tamper(trail, change_column(column, seq))
+        verdict = trail.registry.trail.verify()
+        assert (verdict.broken_at, verdict.events) == (seq, seq - 1)
+        assert verdict.reason is not None
+        tamper(trail, lambda tx, kept=kept: tx.execute(update(AuditEvent).filter_by(seq=kept["seq"]).values(kept)))  # type: ignore[misc]
+        assert trail.registry.trail.verify().reason is None
 
 
 def test_an_emptied_column_is_found(trail: World) -> None:

@@ -279,3 +279,34 @@ def test_what_is_created_between_the_question_and_the_write_is_not_the_askers(wo
     with world.nothing_changes(), pytest.raises(Refused, match="not an owner"):
         with world.registry.door.write(permit) as tx:
             publish.publish(tx, prepared)
+
+
+def test_two_owners_who_take_each_other_in_at_once_do_not_lock_each_other_out(world: World) -> None:
+    people = [world.account("alice"), world.account("bob")]
+    names = ["one", "two"]
+    for person, name in zip(people, names, strict=True):
+        world.package(name, person)
+    door, logins = world.registry.door, [world.token(person) for person in people]
+    permits = [
+        door.require(world.caller(login), Action.OWNERS, Target(package=name))
+        for login, name in zip(logins, names, strict=True)
+    ]
+    inside, failed = threading.Barrier(2), []
+
+    def take_in(number: int) -> None:
+        try:
+            with door.write(permits[number]) as tx:
+                if not world.registry.database.is_sqlite:  # which lets one in at a time
+                    inside.wait()
+                found = packages.get(tx.connection, PackageName.parse(names[number]))
+                packages.change_owners(tx, found, ["alice", "bob"], None)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=take_in, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert owners(world, "one") == owners(world, "two") == ["alice", "bob"]

@@ -7,8 +7,6 @@ import re
 import string
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.domain.conftest import Open
 from tests.domain.world import AWAY, HOME, SECOND, Person, World
@@ -45,11 +43,11 @@ def test_a_token_is_npm_and_thirty_random_characters_and_the_checksum_of_them() 
         assert secret.is_well_formed(text)
 
 
-@given(st.integers(0, 39), st.sampled_from(BASE62))
-def test_a_token_with_one_character_changed_is_none(position: int, character: str) -> None:
-    text = "npm_" + "0" * 30 + secret.new_secret()[-6:]
-    text = next(each for each in (secret.new_secret() for _ in range(100)) if each[position] != character)
-    assert not secret.is_well_formed(text[:position] + character + text[position + 1 :])
+def test_a_token_with_one_character_changed_is_none() -> None:
+    text = secret.new_secret()
+    for position in range(len(text)):
+        for character in BASE62.replace(text[position], ""):
+            assert not secret.is_well_formed(text[:position] + character + text[position + 1 :])
 
 
 @pytest.mark.parametrize("text", ["", "npm_", "npm_" + "0" * 36 + "\n", " npm_" + "0" * 36, "pat_" + "0" * 36])

@@ -188,9 +188,10 @@ class World:
             found = packages.create(tx, parsed, access, owner.id)
         for version in versions or ("1.0.0",):
             self.publish(principal, name, version)
-        with self.by_operator() as tx:
-            packages.changed(tx, found.id, mfa=mfa)
-            tx.record(Event.PACKAGE_CREATE)
+        if mfa != "none":
+            with self.by_operator() as tx:
+                packages.changed(tx, found.id, mfa=mfa)
+                tx.record(Event.PACKAGE_CREATE)
         return self.found(name)
 
     def publish(self, principal: Principal, name: str, version: str, otp: str | None = None) -> Permit:
