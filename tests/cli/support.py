@@ -72,6 +72,7 @@ class Serving:
         self._log = cwd / "stderr.log"
         self._said = cwd / "stdout.log"
         self.process: subprocess.Popen[bytes]
+        self._guard: subprocess.Popen[bytes] | None = None
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -97,10 +98,30 @@ class Serving:
                 stderr=stderr,
                 start_new_session=True,
             )
+        self._watch()
         until(lambda: _LAST_LINE in self.banner or self.process.poll() is not None, "the banner")
         found = _LISTENS.search(self.banner)
         assert found is not None, self.banner + self.log
         self.port = int(found[1])
+
+    def _watch(self) -> None:
+        """A test run that is killed leaves no server behind: a shell that waits for its end ends the server."""
+        self._release()
+        script = f"read -r _; kill -KILL -{self.process.pid}"
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _release(self) -> None:
+        """The server has ended: nobody has to end it any more."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     @property
     def banner(self) -> str:
@@ -124,7 +145,9 @@ class Serving:
 
     def exit_code(self) -> int:
         """Wait for the end; the exit code."""
-        return self.process.wait(PATIENCE)
+        code = self.process.wait(PATIENCE)
+        self._release()
+        return code
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
@@ -135,7 +158,7 @@ class Serving:
         """End everything that was started at once, as a power cut would."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(PATIENCE)
+        self.exit_code()
 
     def listens(self, host: str = "127.0.0.1") -> bool:
         """Whether a connection is taken."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
 from tests.domain.conftest import Open
-from tests.domain.world import AWAY, PASSWORD, Person, World
+from tests.domain.world import AWAY, HOME, PASSWORD, Person, World
 from twokey import settings
 from twokey.accounts import users
 from twokey.audit.events import Event
@@ -43,20 +43,27 @@ def login(world: World, alice: Person) -> Principal:
     return world.token(alice)
 
 
-def act(
-    world: World, principal: Principal, otp: str, action: Action = Action.DIST_TAG, address: str | None = None
+def act(world: World, principal: Principal, otp: str, action: Action = Action.DIST_TAG) -> Permit:
+    permit = asked(world, principal, otp, action)
+    with world.registry.door.write(permit) as tx:
+        tx.record(Event.PROFILE_CHANGE)
+    return permit
+
+
+def asked(
+    world: World, principal: Principal, otp: str, action: Action = Action.DIST_TAG, address: str = HOME
 ) -> Permit:
-    caller = world.caller(principal, otp=otp, password=PASSWORD_FOR.get(action))
-    if address is not None:
-        caller = dataclasses.replace(caller, address=address)
-    return world.do(caller, action, PACKAGE if action in PACKAGE_ACTIONS else Target(account="alice"))
+    caller = world.caller(principal, otp=otp, password=PASSWORD_FOR.get(action), address=address)
+    target = PACKAGE if action in PACKAGE_ACTIONS else Target(account="alice")
+    return world.registry.door.require(caller, action, target)
 
 
 def assert_used(
-    world: World, principal: Principal, otp: str, action: Action = Action.DIST_TAG, address: str | None = None
+    world: World, principal: Principal, otp: str, action: Action = Action.DIST_TAG, address: str = HOME
 ) -> None:
+    """The question alone is refused: no permit is given out."""
     with world.nothing_changes(), pytest.raises(ProofRequired) as caught:
-        act(world, principal, otp, action, address)
+        asked(world, principal, otp, action, address)
     assert caught.value.reason is ProofReason.USED
 
 
@@ -156,6 +163,18 @@ def test_what_was_judged_as_a_continuation_counts_no_more_when_that_ended_meanwh
         tx.record(Event.PASSWORD_CHANGE)
     with world.nothing_changes(), pytest.raises(ProofRequired), world.registry.door.write(permit):
         raise AssertionError("the write must not begin")
+
+
+def test_a_permit_that_continues_is_not_carried_to_another_token_or_address(
+    world: World, alice: Person, login: Principal
+) -> None:
+    code, other = world.code(alice), world.token(alice)
+    act(world, login, code)
+    permit = asked(world, login, code)
+    for caller in (replace(permit.caller, address=AWAY), replace(permit.caller, principal=other)):
+        with world.nothing_changes(), pytest.raises(ProofRequired):
+            with world.registry.door.write(replace(permit, caller=caller)):
+                raise AssertionError("the write must not begin")
 
 
 def test_a_publish_token_in_auth_and_writes_continues_too(world: World, alice: Person) -> None:

@@ -83,13 +83,26 @@ def test_the_right_password_names_the_account_and_a_wrong_one_names_nobody(world
     assert (checked.right, checked.user_id) == (False, None)
 
 
-def test_an_unknown_user_costs_one_hash_as_a_known_one_does(world: World, hashes: list[None]) -> None:
+def test_an_unknown_user_costs_one_hash_as_a_known_one_does(
+    world: World, hashes: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+    verify = PasswordHasher.verify
+
+    def noting(hasher: PasswordHasher, stored: str, password: str) -> bool:
+        compared.append(stored)
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", noting)
     world.account()
     check(world, name="nobody")  # what stands in for a missing hash is made once
+    compared.clear()
     for name in ("alice", "nobody"):
         hashes.clear()
         assert not check(world, WRONG, name)
         assert len(hashes) == 1
+    assert len({stored.rpartition("$")[0].rpartition("$")[0] for stored in compared}) == 1, "of the same parameters"
+    assert len(set(compared)) == 2
 
 
 def test_too_long_a_password_is_wrong_without_a_hash(world: World, hashes: list[None]) -> None:

@@ -119,6 +119,7 @@ def test_steps_only_rise_a_b_a(world: World, alice: Person, login: Principal) ->
     show(world, login, b)
     assert refused(world, login, a).reason is ProofReason.USED
     assert refused(world, login, b).reason is ProofReason.USED
+    assert len(world.events(Event.OTP_REPLAY)) == 2, "refused when it is judged, and on record"
 
 
 def test_an_older_neighbour_of_a_used_code_is_used_up_with_it(world: World, alice: Person, login: Principal) -> None:

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.support import WIDE, Instance, Person, at_once, log_in, package, person, publish_body
+from tests.promises.support import (
+    WIDE,
+    Instance,
+    Person,
+    at_once,
+    log_in,
+    package,
+    person,
+    publish_body,
+    tarball,
+)
 from tests.support import accounts, postgres
 from tests.support.codes import STEP
 from tests.support.wire import Answer, request
@@ -168,8 +178,16 @@ def test_a_recovery_code_in_twenty_uses_at_once_is_one_place(raced: Instance) ->
 
 
 def test_a_recovery_code_without_continuation_is_one(strict: Instance) -> None:
+    """With much to unpack between the moment in which a code is judged and the one in which it is consumed."""
     alice, other = rested(strict)
-    assert len(_race(_uses(alice, other, PUBLISH, 20), [alice.recovery_codes[0]])) == 1
+    name, code = accounts.fresh_name("slow"), alice.recovery_codes[0]
+    manifest = f'{{"name":"{name}","version":"1.0.0"}}'.encode()
+    packed = tarball({"package/package.json": manifest, "package/zeros": bytes(60 << 20)}, level=1)
+    body = publish_body(name, "1.0.0", packed)
+    ask = partial(request, strict, "PUT", f"/{name}", otp=code, body=body)
+    answers = at_once([partial(ask, token=(alice.token, other)[number % 2]) for number in range(16)])
+    assert [answer.status for answer in answers].count(201) == 1
+    assert all(USED in answer.error for answer in answers if answer.status != 201), answers
 
 
 def test_the_code_that_confirms_an_enrolment_confirms_once_and_is_used_then(raced: Instance) -> None:

@@ -123,22 +123,23 @@ class Passwords:
             reservation = self._throttle.reserve(buckets, caller.received_at)
         except Blocked as blocked:
             wait = max(1, -(-(blocked.until - caller.received_at) // 1_000_000))
-            raise Throttled(
-                f"Too many wrong passwords; locked until {hour_minute(blocked.until)}", retry_after=wait
-            ) from None
-        with self._database.read() as connection:
-            row = connection.execute(select(User.id, User.password_hash).where(User.name == name)).one_or_none()
-        user_id, stored = row if row else (None, self._decoy_hash())
+            sentence = f"Too many wrong passwords; locked until {hour_minute(blocked.until)}"
+            raise Throttled(sentence, retry_after=wait, notice=sentence) from None
         try:
+            with self._database.read() as connection:
+                row = connection.execute(select(User.id, User.password_hash).where(User.name == name)).one_or_none()
+            user_id, stored = row if row else (None, self._decoy_hash())
             right = self._matches(stored, password) and user_id is not None
-        except Busy:
+        except BaseException:
             self._throttle.release(reservation)  # nothing was compared
             raise
-        if right:
-            self._throttle.release(reservation)
-            if self._hasher.check_needs_rehash(stored):
-                self._rehash(name, password, stored)
-        return Checked(right, user_id if right else None)
+        if not right:
+            self._throttle.keep(reservation)
+            return Checked(False, None)
+        self._throttle.release(reservation)
+        if self._hasher.check_needs_rehash(stored):
+            self._rehash(name, password, stored)
+        return Checked(True, user_id)
 
     def _matches(self, stored: str, password: str) -> bool:
         if len(password) > LONGEST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from twokey.authority.principal import ANONYMOUS, Caller, CredentialKind, Eviden
 from twokey.db.engine import Database
 from twokey.errors import AddressRefused, Invalid, PasswordRequired, Unauthenticated
 from twokey.tokens import tokens
+from twokey.tokens.tokens import Found
 
 LONGEST_HEADER = 4096
 
@@ -49,15 +49,18 @@ class Authenticator:
 
     def _bearer(self, text: str, caller: Caller) -> Principal:
         if text.startswith("${"):
-            raise Unauthenticated(f"The token is the literal text {text}: the environment variable is not set.")
+            raise Unauthenticated("The token is the text ${...}: the environment variable that it names is not set.")
         with self._database.read() as connection:
             found = tokens.find(connection, text, caller.received_at)
         if found is None:
+            block = address_block(caller.address)
+            self._trail.count_anonymous(Event.ACCESS_DENIED, caller, block, caller.received_at)
             raise Unauthenticated("This token is unknown, expired or revoked: run npm login, or make a new one.")
         if found.user_disabled:
             raise Unauthenticated("This account is closed: ask the operator of this registry.")
         listed = found.listed
         if not _allows(listed.limits.cidr, caller.address):
+            self._record_refusal(found, caller)
             raise AddressRefused("This token may not be used from this address.")
         principal = Principal(
             kind=listed.kind,
@@ -72,6 +75,16 @@ class Authenticator:
             self._note_use(principal, caller, first=found.first_use)
         return principal
 
+    def _record_refusal(self, found: Found, caller: Caller) -> None:
+        principal = Principal(
+            found.listed.kind, found.user_id, found.user_name, found.listed.id, found.listed.key, found.listed.name
+        )
+        with self._database.write() as connection:
+            self._trail.append(
+                connection, Event.ACCESS_DENIED, _with(caller, principal), at=caller.received_at,
+                account=found.user_name, resource=f"token:{found.listed.key}", outcome="refused", reason="address",
+            )  # fmt: skip
+
     def _note_use(self, principal: Principal, caller: Caller, *, first: bool) -> None:
         assert principal.token_id is not None
         with self._database.write() as connection:
@@ -85,7 +98,7 @@ class Authenticator:
     def _basic(self, text: str, caller: Caller) -> Principal:
         try:
             name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise Unauthenticated("The Basic credentials cannot be read: run npm login.") from error
         if not colon or not name:
             raise Unauthenticated("The Basic credentials hold no password: run npm login.")

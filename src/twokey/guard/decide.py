@@ -89,7 +89,8 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
 def _by_target(facts: Facts, found: Rule) -> Reason | None:
     package = facts.package
     if package is not None and package.restricted and package.exists and not package.owner:
-        return Reason.NOT_VISIBLE
+        # To a stranger who publishes it is as if it were not there: the same answer as for a free name in that scope.
+        return Reason.OBSTACLE if package.obstacle is not None else Reason.NOT_VISIBLE
     # The limits of a token hold whatever column it falls into; a person's credential and a classic token have none.
     if not facts.covered:
         return Reason.NOT_VISIBLE if facts.action in READS else Reason.NOT_COVERED

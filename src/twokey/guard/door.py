@@ -93,7 +93,7 @@ class Door:
         if isinstance(decision, ProofNeeded) and decision.code is not Code.NEVER:
             assert user_id is not None
             proof = self._judge(caller, action, target, decision.code, user_id)
-        self._check_rate(caller, action, facts)
+        self._check_rate(caller, action, target, facts)
         creates = action is Action.SIGN_UP or (facts.package is not None and not facts.package.exists)
         return Permit(caller, action, target, user_id, proof, password_proved, creates)
 
@@ -146,18 +146,20 @@ class Door:
 
     def _refused(self, decision: Refuse, facts: Facts, caller: Caller, target: Target) -> Exception:
         error = refusal(decision.reason, facts, caller.principal, target)
-        if caller.principal.kind is CredentialKind.ANONYMOUS:
-            if not isinstance(error, NotFound):
-                block = address_block(caller.address)
-                self._trail.count_anonymous(Event.ACCESS_DENIED, caller, block, caller.received_at)
-        elif not (facts.action in READS and isinstance(error, NotFound)):
-            with self._database.write() as connection:
-                self._trail.append(
-                    connection, Event.ACCESS_DENIED, caller, at=caller.received_at,
-                    account=caller.principal.user_name, resource=str(target), outcome="refused",
-                    reason=decision.reason.value, details={"action": facts.action.value},
-                )  # fmt: skip
+        if not (isinstance(error, NotFound) and (facts.action in READS or caller.principal.user_id is None)):
+            self._record(Event.ACCESS_DENIED, caller, facts.action, target, decision.reason.value)
         return error
+
+    def _record(self, event: Event, caller: Caller, action: Action, target: Target, reason: str) -> None:
+        """A refusal leaves a trace: a row for somebody known, a count for a caller who proved nothing."""
+        if caller.principal.kind is CredentialKind.ANONYMOUS:
+            self._trail.count_anonymous(event, caller, address_block(caller.address), caller.received_at)
+            return
+        with self._database.write() as connection:
+            self._trail.append(
+                connection, event, caller, at=caller.received_at, account=caller.principal.user_name,
+                resource=str(target), outcome="refused", reason=reason, details={"action": action.value},
+            )  # fmt: skip
 
     def _check_password(self, caller: Caller, action: Action, target: Target) -> int:
         name = target.account if action is Action.LOG_IN else caller.principal.user_name
@@ -168,12 +170,12 @@ class Door:
         try:
             checked = self._passwords.check(name, password, caller)
         except Throttled:
-            block = address_block(caller.address)
-            self._trail.count_anonymous(Event.PASSWORD_BLOCKED, caller, block, caller.received_at)
+            self._record(Event.PASSWORD_BLOCKED, caller, action, target, "throttled")
             raise
         wanted = caller.principal.user_id
         if checked.user_id is None or (wanted is not None and checked.user_id != wanted):
-            self._record_wrong_password(caller, action, target, name)
+            event = Event.LOGIN_FAILED if action is Action.LOG_IN else Event.PASSWORD_WRONG
+            self._record(event, caller, action, target, "wrong password")
             raise PasswordRequired(self._wrong_login() if action is Action.LOG_IN else WRONG_PASSWORD)
         if self._is_closed(caller, action, target):
             raise Unauthenticated("This account is closed: ask the operator of this registry.")
@@ -186,16 +188,6 @@ class Door:
     def _is_closed(self, caller: Caller, action: Action, target: Target) -> bool:
         decision = decide(self._facts(caller, action, target))
         return decision == Refuse(Reason.CREDENTIAL_ENDED)
-
-    def _record_wrong_password(self, caller: Caller, action: Action, target: Target, name: str) -> None:
-        if action is Action.LOG_IN:
-            self._trail.count_anonymous(Event.LOGIN_FAILED, caller, address_block(caller.address), caller.received_at)
-            return
-        with self._database.write() as connection:
-            self._trail.append(
-                connection, Event.PASSWORD_WRONG, caller, at=caller.received_at, account=name,
-                resource=str(target), outcome="refused", details={"action": action.value},
-            )  # fmt: skip
 
     def _judge(self, caller: Caller, action: Action, target: Target, code: Code, user_id: int) -> JudgedProof:
         name = target.account if action is Action.LOG_IN else caller.principal.user_name
@@ -218,15 +210,17 @@ class Door:
             limits.append((Bucket(f"names:{user}", (Limit(self._settings.limit_names, 3600),)), "new package names"))
         return limits
 
-    def _check_rate(self, caller: Caller, action: Action, facts: Facts) -> None:
+    def _check_rate(self, caller: Caller, action: Action, target: Target, facts: Facts) -> None:
         buckets = self._rate_buckets(caller, action, facts)
         if not buckets:
             return
         with self._database.read() as connection:
-            for bucket, what in buckets:
-                until = full_until(connection, bucket, caller.received_at)
-                if until is not None:
-                    raise _too_many(bucket, what, until, caller.received_at)
+            full = [
+                (*each, until) for each in buckets if (until := full_until(connection, each[0], caller.received_at))
+            ]
+        for bucket, what, until in full:
+            self._record(Event.ACCESS_DENIED, caller, action, target, f"too many {what}")
+            raise _too_many(bucket, what, until, caller.received_at)
 
     def _count(self, tx: Transaction, permit: Permit, facts: Facts) -> None:
         for bucket, what in self._rate_buckets(permit.caller, permit.action, facts):

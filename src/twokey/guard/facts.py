@@ -151,7 +151,10 @@ def _package(
     package_id, access, mfa, unpublished_at = row
     owner = user_id is not None and packages.is_owner(connection, package_id, user_id)
     if unpublished_at is None:
-        return PackageFacts(True, access == "restricted", owner, mfa)
+        obstacle, close_to = (None, None)
+        if access == "restricted" and not owner and user_id is not None and action in (Action.PUBLISH, Action.STAGE):
+            obstacle, close_to = _obstacle(connection, name, user_id, settings)
+        return PackageFacts(True, access == "restricted", owner, mfa, obstacle, close_to)
     if at < unpublished_at + COOLDOWN:
         return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.COOLDOWN)
     if at < unpublished_at + OWNERS_ONLY and not owner:

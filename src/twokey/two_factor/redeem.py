@@ -22,7 +22,7 @@ from twokey.authority.principal import Caller
 from twokey.clock import MICROSECONDS, MINUTE, hour_minute
 from twokey.db.engine import Database
 from twokey.db.schema import Attempt, Authenticator, BurnedStep, Continuation, User
-from twokey.errors import Busy, Invalid, ProofReason, ProofRequired, Throttled
+from twokey.errors import Invalid, ProofReason, ProofRequired, Throttled
 from twokey.throttle import Blocked, Bucket, Limit, Throttle, full_until
 from twokey.two_factor import enrolment, recovery_codes, totp, verdicts
 from twokey.two_factor.verdicts import Verdict
@@ -121,12 +121,13 @@ class Redeemer:
             raise self._blocked(caller, user_id, user_name, target, blocked) from None
         try:
             outcome = compare()
-        except Busy:
+        except BaseException:
             self._throttle.release(reservation)  # nothing was compared
             raise
         if isinstance(outcome, JudgedProof):
             self._throttle.release(reservation)
             return outcome
+        self._throttle.keep(reservation)
         self._record_refusal(caller, user_id, user_name, action, target, outcome)
         raise outcome.refusal()
 
