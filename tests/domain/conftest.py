@@ -40,13 +40,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder of the test's own as ever, but in memory where there is room: hundreds of registries wait for no disk."""
+    with tempfile.TemporaryDirectory(dir=postgres.memory()) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a migrated, empty database, on each engine; in memory where there is room, to save time."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a migrated, empty database, on each engine."""
     if request.param == "sqlite":
-        with tempfile.TemporaryDirectory(dir=postgres.memory()) as folder:
-            shutil.copyfile(request.getfixturevalue("sqlite_template"), f"{folder}/twokey.db")
-            yield f"sqlite:///{folder}/twokey.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "twokey.db")
+        yield f"sqlite:///{tmp_path}/twokey.db"
         return
     cluster: postgres.Cluster = request.getfixturevalue("cluster")
     with cluster.database() as url:
@@ -69,8 +75,12 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, database_url: str, clock: SettableClock, cheap_hashes: None) -> Iterator[Open]:
+def opened(
+    tmp_path: Path, database_url: str, clock: SettableClock, cheap_hashes: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
     """Opens a registry with the settings given, on this test's data and database; a second call opens it again."""
+    # Its database is a copy of one that was migrated; tests/domain/test_start.py holds the migrations.
+    monkeypatch.setattr(migrate, "upgrade", lambda database: None)
     with ExitStack() as stack:
 
         def open_(**settings: Any) -> World:

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from tests.domain.conftest import cheap_hashes, clock, cluster, database_url, opened, registry, sqlite_template, world
+from tests.domain.conftest import (
+    cheap_hashes,
+    clock,
+    cluster,
+    database_url,
+    opened,
+    registry,
+    sqlite_template,
+    tmp_path,
+    world,
+)
 
-__all__ = ["cheap_hashes", "clock", "cluster", "database_url", "opened", "registry", "sqlite_template", "world"]
+__all__ = [
+    "cheap_hashes",
+    "clock",
+    "cluster",
+    "database_url",
+    "opened",
+    "registry",
+    "sqlite_template",
+    "tmp_path",
+    "world",
+]

@@ -57,6 +57,22 @@ BROKEN: dict[str, bytes] = {
     "noise": bytes(range(256)),
 }
 
+# What may stand in the place of a value where Python's own reader, or a lenient one, would take it.
+NO_VALUES: dict[str, bytes] = {
+    "not a number": b"NaN",
+    "infinity": b"-Infinity",
+    "a number beyond all": b"1e999",
+    "an integer that loses digits": b"9007199254740993",
+    "an integer too long to read": b"9" * 5000,
+    "NUL": b'"a\\u0000b"',
+    "half a surrogate": b'"\\ud83d"',
+    "a raw control character": b'"\x01"',
+    "not UTF-8": b'"\xff"',
+    "a key twice": b'{"a": 1, "a": 2}',
+    "a key twice, once escaped": b'{"a": 1, "\\u0061": 2}',
+    "too deep": b"[" * 70 + b"]" * 70,
+}
+
 REPLACEMENTS: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**53, 1.5, 1e308, "", " ", "x" * 5000, "\u202e\u0007", "__proto__", "../../x",
     "\U0001f511", [], [None], [[]], ["x"], {}, {"": ""}, {"a": {"b": []}}, {"__proto__": 1},

@@ -178,11 +178,11 @@ def test_a_recovery_code_in_twenty_uses_at_once_is_one_place(raced: Instance) ->
 
 
 def test_a_recovery_code_without_continuation_is_one(strict: Instance) -> None:
-    """With much to unpack between the moment in which a code is judged and the one in which it is consumed."""
+    """With much to look at between the moment in which a code is judged and the one in which it is consumed."""
     alice, other = rested(strict)
     name, code = accounts.fresh_name("slow"), alice.recovery_codes[0]
     manifest = f'{{"name":"{name}","version":"1.0.0"}}'.encode()
-    packed = tarball({"package/package.json": manifest, "package/zeros": bytes(60 << 20)}, level=1)
+    packed = tarball({"package/package.json": manifest, **{f"package/{number}": b"" for number in range(10_000)}})
     body = publish_body(name, "1.0.0", packed)
     ask = partial(request, strict, "PUT", f"/{name}", otp=code, body=body)
     answers = at_once([partial(ask, token=(alice.token, other)[number % 2]) for number in range(16)])

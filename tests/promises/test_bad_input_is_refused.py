@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.promises.malformed import BROKEN, HEADERS, PATHS, mutants, no_tarballs
+from tests.promises.malformed import BROKEN, HEADERS, NO_VALUES, PATHS, mutants, no_tarballs
 from tests.promises.noise import BODY, REQUESTS, Noise
 from tests.promises.support import PATIENCE, WIDE, Instance, Person, at, document, package, person, publish_body, send
 from tests.support import accounts, postgres
@@ -187,6 +187,19 @@ def test_a_package_json_with_one_thing_wrong_is_refused_or_served(
 def _packed(manifest: dict[str, Any]) -> bytes:
     fields = {key: value for key, value in manifest.items() if key not in ("name", "version")}
     return package(manifest.get("name", "x"), manifest.get("version", "x"), **fields)
+
+
+@pytest.mark.parametrize("said", NO_VALUES)
+def test_a_good_publish_with_one_value_that_json_does_not_have_is_refused(
+    server: Instance, alice: Person, said: str
+) -> None:
+    """In a field that nobody looks at, which would be kept and shown to every client."""
+    body = json.dumps(publish_body("lenient", "1.0.0", package("lenient"), config="HERE")).encode()
+    assert body.count(b'"HERE"') == 1
+    answer = send(server, "PUT", "/lenient", body.replace(b'"HERE"', NO_VALUES[said]), token=alice.token)
+    assert_told(answer, said)
+    assert answer.status == 400, answer
+    assert send(server, "GET", "/lenient").status == 404
 
 
 def test_what_is_no_tarball_is_refused(server: Instance, alice: Person) -> None:

@@ -287,6 +287,7 @@ def test_the_audit_trail_holds_no_secret(journey: Journey) -> None:
     for output in (exported.stdout, listed.stdout, exported.stderr + listed.stderr):
         assert not hits(journey, output.encode())
         assert not code_hits(journey, output)
+        assert "$argon2" not in output
     assert "account:otp:replay" in exported.stdout
 
 

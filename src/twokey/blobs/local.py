@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from twokey.blobs.store import Stored, check_digest
+from twokey.blobs.store import Stored, check_digest, is_digest
 from twokey.clock import Clock
 from twokey.errors import NotFound
 
@@ -68,10 +68,11 @@ class LocalBlobs:
         self._path(digest).unlink(missing_ok=True)
 
     def list(self) -> Iterator[Stored]:
-        """Every blob, by digest."""
+        """Every blob, by digest. What else lies there (a file system's own files) is none."""
         for path in sorted(self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*")):
-            status = path.stat()
-            yield Stored(path.name, status.st_size, self._age(status))
+            if is_digest(path.name):
+                status = path.stat()
+                yield Stored(path.name, status.st_size, self._age(status))
 
     def leftovers(self) -> Iterator[tuple[str, float]]:
         """Temporary files that an interrupted put left: name and age in seconds."""

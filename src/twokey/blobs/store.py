@@ -52,8 +52,13 @@ class Blobs(Protocol):
         """Raises where nothing could be stored now."""
 
 
+def is_digest(name: str) -> bool:
+    """Whether `name` has the form of a blob's."""
+    return _DIGEST.fullmatch(name) is not None
+
+
 def check_digest(digest: str) -> str:
     """The digest, if it is one. Raises Invalid."""
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise Invalid("A blob is named by its SHA-512 in hexadecimal digits.")
     return digest

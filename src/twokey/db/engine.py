@@ -32,7 +32,7 @@ class Database:
             raise ConfigurationError(f"TWOKEY_DATABASE names {parsed.get_backend_name()}: use sqlite or postgresql.")
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.sqlite_path = Path(parsed.database) if self.is_sqlite and parsed.database else None
-        pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_SIZE, "pool_timeout": 30}
+        pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_SIZE, "pool_timeout": 30, "hide_parameters": True}
         self._writer: Engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite, **pool)
         # Apart, so that a read never waits for a write that waits for its turn.
         self._reader: Engine = create_engine(

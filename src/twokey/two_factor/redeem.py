@@ -259,7 +259,7 @@ class Redeemer:
             if not enrolment.activate(connection, proof, tx.now):
                 raise verdicts.USED.refusal()
             # What was guessed before there was anything to guess does not count against the app.
-            _lift_suspension(connection, proof.user_id)
+            _lift_suspension(tx, proof.user_id)
             return
         if proof.kind is ProofKind.RECOVERY:
             fresh = recovery_codes.use(connection, int(proof.source), tx.now)
@@ -273,7 +273,7 @@ class Redeemer:
 
     def _after_first_use(self, tx: Transaction, proof: JudgedProof) -> None:
         if proof.kind is ProofKind.RECOVERY:
-            _lift_suspension(tx.connection, proof.user_id)
+            _lift_suspension(tx, proof.user_id)
             left = recovery_codes.left(tx.connection, proof.user_id)
             tx.record(Event.RECOVERY_USE, details={"left": left})
             if left == 0:
@@ -326,7 +326,11 @@ def _normalised(shown: str) -> bytes:
     return shown.encode("utf-8", "replace").replace(b" ", b"").replace(b"-", b"")
 
 
-def _lift_suspension(connection: Connection, user_id: int) -> None:
+def _lift_suspension(tx: Transaction, user_id: int) -> None:
+    connection = tx.connection
+    suspended = select(User.codes_suspended_at).where(User.id == user_id)
+    if connection.execute(suspended).scalar_one() is not None:
+        tx.record(Event.OTP_RESUME)
     connection.execute(delete(Attempt).where(Attempt.bucket == account_key(user_id)))
     connection.execute(update(User).where(User.id == user_id).values(codes_suspended_at=None, wrong_codes_in_a_row=0))
 
