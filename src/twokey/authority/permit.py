@@ -73,6 +73,7 @@ class Permit:
     proof: JudgedProof | None
     password_proved: bool
     creates: bool = False
+    removes_last_factor: bool = False
 
     @property
     def actor(self) -> int:

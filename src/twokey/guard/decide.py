@@ -127,9 +127,9 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
         return Reason.PACKAGE_POLICY
     if changes and _guarded(facts) and not bypasses and facts.mode is None:
         return Reason.PACKAGE_REQUIRES_2FA
-    if facts.removes_last_factor and facts.require_2fa != "off":
+    if facts.removes_last_factor and (facts.require_2fa != "off" or facts.owns_guarded_package):
         return Reason.LAST_FACTOR
-    missing = facts.mode is None and facts.kind is not CredentialKind.ANONYMOUS and where is not Column.OPERATOR
+    missing = facts.mode is None and where not in (Column.ANONYMOUS, Column.OPERATOR, Column.WORKLOAD)
     publishers, everyone = facts.require_2fa in ("publishers", "everyone"), facts.require_2fa == "everyone"
     way_in = (Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT)
     if missing and publishers and changes:

@@ -95,7 +95,7 @@ class Door:
             proof = self._judge(caller, action, target, decision.code, user_id)
         self._check_rate(caller, action, target, facts)
         creates = action is Action.SIGN_UP or (facts.package is not None and not facts.package.exists)
-        return Permit(caller, action, target, user_id, proof, password_proved, creates)
+        return Permit(caller, action, target, user_id, proof, password_proved, creates, removes_last_factor)
 
     @contextmanager
     def write(self, permit: Permit) -> Iterator[Transaction]:
@@ -113,7 +113,8 @@ class Door:
                 self._database.lock(connection, "new-names")
             facts = gathering.gather(
                 connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
-                password_proved=permit.password_proved, code_proved=permit.proof is not None, locked=True,
+                password_proved=permit.password_proved, code_proved=permit.proof is not None,
+                removes_last_factor=permit.removes_last_factor, locked=True,
             )  # fmt: skip
             decision = decide(facts)
             if isinstance(decision, Refuse):

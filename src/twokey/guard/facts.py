@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from twokey.accounts import users
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Mode
 from twokey.clock import DAY
-from twokey.db.schema import Authenticator, Owner, Package, User
+from twokey.db.schema import Owner, Package, User
 from twokey.orgs import orgs
 from twokey.packages import packages
 from twokey.packages.names import PackageName
@@ -61,6 +61,7 @@ class Facts:
     reading_needs_token: bool = False
     require_2fa: str = "off"
     removes_last_factor: bool = False
+    owns_guarded_package: bool = False
     password_proved: bool = False
     code_proved: bool = False
     stepped_up: bool = False
@@ -113,6 +114,7 @@ def gather(
         reading_needs_token=settings.read == "authenticated",
         require_2fa=settings.require_2fa,
         removes_last_factor=removes_last_factor,
+        owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
         password_proved=password_proved or principal.password_proved,
         code_proved=code_proved,
     )
@@ -183,9 +185,11 @@ def _obstacle(
     return (Obstacle.NAME_TOO_CLOSE, close_to) if close_to is not None else (None, None)
 
 
-def factors(connection: Connection, user_id: int) -> int:
-    """How many active second factors the account has."""
-    query = select(func.count()).select_from(Authenticator)
-    return connection.execute(
-        query.where(Authenticator.user_id == user_id, Authenticator.state == "active")
-    ).scalar_one()
+def _owns_guarded(connection: Connection, caller: Caller) -> bool:
+    """Whether the caller owns a package whose own policy asks for a second factor."""
+    query = (
+        select(Package.id)
+        .join(Owner, Owner.package_id == Package.id)
+        .where(Owner.user_id == caller.principal.user_id, Package.mfa != "none", Package.unpublished_at.is_(None))
+    )
+    return connection.execute(query.limit(1)).one_or_none() is not None

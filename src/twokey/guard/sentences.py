@@ -68,7 +68,8 @@ def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target
         "publish with npm login and a one-time password.",
         Reason.PACKAGE_REQUIRES_2FA: f"{target.package} asks its owners for two-factor authentication: {ENABLE} first.",
         Reason.SITE_REQUIRES_2FA: f"This registry asks for two-factor authentication: {ENABLE} first.",
-        Reason.LAST_FACTOR: "This registry asks for two-factor authentication: the last factor cannot be removed.",
+        Reason.LAST_FACTOR: "This registry, or a package that you own, asks for two-factor authentication: "
+        "the last factor cannot be removed.",
         Reason.SIGNUP_CLOSED: "Sign-up is closed on this registry: ask its operator for an account.",
     }[reason]
 
