@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import FREE_PORT, Serving, everything, run, sign_up
+from tests.support.ports import free_port
 
 
 def refused(cwd: Path, settings: Mapping[str, str], *args: str) -> str:
@@ -31,7 +32,7 @@ def test_a_port_in_use_on_either_loopback_address(tmp_path: Path, address: str) 
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as other:
         try:
-            other.bind((address, 0))
+            other.bind((address, free_port()))
         except OSError:
             assert address == "::1"
             return  # the machine has no IPv6: there is nothing to be in use

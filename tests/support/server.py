@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.clients import ROOT
+from tests.support.ports import free_port
 
 # How long a start or a stop may take before the test gives up. Not a promise about speed: those are in the bench.
 PATIENCE = 60.0
@@ -34,7 +35,7 @@ class Server:
         self._offset = 0.0
         self._held_at: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
+        self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self._write_clock()
 
