@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from twokey.errors import ConfigurationError
 
@@ -74,8 +74,11 @@ def _database(text: str) -> str:
 def _issuer(text: str) -> str:
     if not text.isascii() or not text.isprintable() or not text.strip() or ":" in text:
         raise ValueError("must be ASCII text without a colon")
-    if len(text) > ISSUER_LENGTH:
-        raise ValueError(f"must have at most {ISSUER_LENGTH} characters, or the QR code does not fit a terminal")
+    if len(quote(text, safe="")) > ISSUER_LENGTH:
+        raise ValueError(
+            f"must have at most {ISSUER_LENGTH} characters (a space or sign counts as three), "
+            "or the QR code does not fit a terminal"
+        )
     return text
 
 

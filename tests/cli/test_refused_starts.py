@@ -140,7 +140,7 @@ def test_an_address_for_clients_that_is_none(tmp_path: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("ISSUER", "twelve-chars", "must have at most 11 characters, or the QR code does not fit a terminal"),
+        ("ISSUER", "twelve-chars", "must have at most 11 characters (a space or sign counts as three), or the QR"),
         ("ISSUER", "Müller", "must be ASCII text without a colon"),
         ("ISSUER", "a:b", "must be ASCII text without a colon"),
         ("ISSUER", "", "must be ASCII text without a colon"),

@@ -92,7 +92,8 @@ def gather(
 ) -> Facts:
     """Reads what bears on the question at `at` (µs). No connection is needed where `needs_database` says so.
 
-    `locked`, inside a write transaction, holds account, token and package as they were read until it ends.
+    `locked`, inside a write transaction, holds account, token and package as they were read until it ends; their keys
+    stay free for rows that only refer to them (on PostgreSQL: NO KEY UPDATE), or two owners could wait for each other.
     """
     principal = caller.principal
     live, mode = (True, None) if connection is None else _account_state(connection, caller, action, target, at, locked)
@@ -131,7 +132,7 @@ def _account_state(
     if principal.user_id is None:
         return True, None
     query = select(User.mode, User.disabled_at).where(User.id == principal.user_id)
-    row = connection.execute(query.with_for_update() if locked else query).one()
+    row = connection.execute(query.with_for_update(key_share=True) if locked else query).one()
     live = row[1] is None
     if live and principal.token_id is not None:
         live = tokens.is_live(connection, principal.token_id, at, locked=locked)
@@ -144,7 +145,7 @@ def _package(
     name = PackageName.parse(target.package or "")
     user_id = caller.principal.user_id
     query = select(Package.id, Package.access, Package.mfa, Package.unpublished_at).where(Package.name == str(name))
-    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
         obstacle, close_to = (None, None)
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:

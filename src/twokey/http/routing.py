@@ -113,6 +113,8 @@ def answered(call: Call, handler: Handler) -> Answer:
     if not used:
         return answer
     with call.registry.database.read() as connection:
+        if not recovery_codes.has_set(connection, used[0].actor):
+            return answer  # it turned two-factor authentication off, and the rest went with it
         left = recovery_codes.left(connection, used[0].actor)
     return replace(answer, headers={**answer.headers, "npm-notice": recovery_codes.said(left)})
 

@@ -147,7 +147,7 @@ def find(connection: Connection, text: str, at: int) -> Found | None:
 def is_live(connection: Connection, token_id: int, at: int, *, locked: bool = False) -> bool:
     """Whether the token is neither revoked nor expired. `locked` holds it so until the transaction ends."""
     query = select(Token.expires_at).where(Token.id == token_id, Token.revoked_at.is_(None))
-    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     return row is not None and (row[0] is None or row[0] > at)
 
 

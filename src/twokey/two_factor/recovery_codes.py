@@ -115,6 +115,12 @@ def left(connection: Connection, user_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
+def has_set(connection: Connection, user_id: int) -> bool:
+    """Whether the account has recovery codes, used or not."""
+    query = select(RecoverySet.id).where(RecoverySet.user_id == user_id)
+    return connection.execute(query).one_or_none() is not None
+
+
 def said(count: int) -> str:
     """What whoever has just used a recovery code is told; louder where few are left."""
     sentence = f"You used a recovery code: {count} {'is' if count == 1 else 'are'} left."
