@@ -19,11 +19,11 @@ INSTALL_SELF := $(BIN)/uv pip install --quiet --no-deps --build-constraints requ
 serve: $(RUNTIME)
 	@exec $(BIN)/twokey serve
 
-test: $(DEVELOPMENT) $(CLIENTS) chromium
+test: $(DEVELOPMENT) $(CLIENTS) system
 	$(BIN)/pytest -n $(JOBS) -m "not long"
 
 # Hundreds of kills and the whole client matrix: run before an issue is called resolved.
-test-long: $(DEVELOPMENT) $(CLIENTS) chromium
+test-long: $(DEVELOPMENT) $(CLIENTS) system
 	$(BIN)/pytest -n $(JOBS)
 
 check: $(DEVELOPMENT)
@@ -66,11 +66,14 @@ $(CLIENTS):
 	@cd tests/clients && npm ci --silent
 	@touch $@
 
-# The browser for tests of pages. Where it is missing and may not be installed, those tests say so.
-.PHONY: chromium
-chromium:
-	@command -v chromium >/dev/null || { \
+# What the tests want of the system: the browser for pages, oathtool for codes that are not ours. Where one is missing and
+# may not be installed, its tests say so.
+SYSTEM := chromium oathtool
+.PHONY: system
+system:
+	@missing=""; for each in $(SYSTEM); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	[ -z "$$missing" ] || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing chromium (once) ..."; \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  else echo "chromium is missing: tests of pages will be skipped (Debian: apt-get install chromium)."; fi; }
+	    echo "Installing$$missing (once) ..."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "Missing:$$missing. Their tests will be skipped (Debian: apt-get install$$missing)."; fi; }

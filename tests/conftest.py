@@ -20,6 +20,14 @@ ROOM = {
 }
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failure: a check that did not run has not passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("A skipped test is a failure in CI.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def clients() -> None:
     """The real clients are installed; otherwise the test is skipped, and in CI it fails."""

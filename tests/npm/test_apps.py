@@ -32,7 +32,7 @@ def _pyotp(secret: str, at: float) -> str:
 
 def _oathtool(secret: str, at: float) -> str:
     if shutil.which("oathtool") is None:
-        pytest.skip("oathtool is not installed")
+        pytest.skip("oathtool is not installed (Debian: apt-get install oathtool)")
     command = ["oathtool", "--totp", "--base32", f"--now=@{int(at)}", secret]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
