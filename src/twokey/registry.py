@@ -100,7 +100,8 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
 
 def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     migrate.upgrade(database)
-    named = _named_keys(database)
+    with database.read() as connection:
+        named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
@@ -169,11 +170,10 @@ def _make_data_folder(settings: Settings) -> None:
         ) from error
 
 
-def _named_keys(database: Database) -> set[str]:
+def named_keys(connection: Connection) -> set[str]:
     """The vault keys that rows are sealed under."""
     columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
-    with database.read() as connection:
-        return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
+    return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
 
 
 def _check_keys(named: set[str], vault: Vault) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
@@ -18,7 +18,7 @@ from twokey.db.schema import (
     RecoverySet,
     Version,
 )
-from twokey.registry import Registry, instance_context, tidy
+from twokey.registry import Registry, instance_context, named_keys, tidy
 from twokey.two_factor import enrolment, recovery_codes
 from twokey.vault import Vault, key_id_of
 
@@ -35,14 +35,14 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
     """
     vault, database = registry.vault, registry.database
     with database.read() as connection:
-        resumed = bool(_named_keys(connection) - {vault.newest_key_id})
+        resumed = bool(named_keys(connection) - {vault.newest_key_id})
     key_id = vault.newest_key_id if resumed else vault.add_key()
     count = 0
     for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_instance_secrets):
         while done := _batch(registry, permit, reseal, key_id):
             count += done
     with database.read() as connection:
-        unused = set(vault.ordered_key_ids[:-2]) - _named_keys(connection)
+        unused = set(vault.ordered_key_ids[:-2]) - named_keys(connection)
     vault.drop_keys(frozenset(unused))
     how = "The rotation that was interrupted is finished" if resumed else "A new key is in use"
     return f"{how}: {count} secrets were sealed again under the key {key_id}. Copy vault.key to where its copies are."
@@ -53,11 +53,6 @@ def _batch(registry: Registry, permit: Permit, reseal: Callable[[Transaction, Va
         done = reseal(tx, registry.vault, key_id)
         tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": reseal.__name__[8:]})
     return done
-
-
-def _named_keys(connection: Connection) -> set[str]:
-    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
-    return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
 
 
 def _reseal_authenticators(tx: Transaction, vault: Vault, key_id: str) -> int:
