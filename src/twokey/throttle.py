@@ -9,18 +9,18 @@ block ends when the oldest counted attempt leaves its window.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition
 
 from sqlalchemy import Connection, delete, insert, select
 
-from twokey.clock import MICROSECONDS
+from twokey.clock import MICROSECONDS, monotonic
 from twokey.db.engine import Database
 from twokey.db.schema import Attempt
 
-MOST_WAITS, WAIT_SECONDS = 40, 0.25
-MOST_WAITING = 24  # callers at once; a flood of guesses must not hold every worker thread
+MOST_WAIT_SECONDS = 10.0
+MOST_WAITING = 64  # callers at once; a flood of guesses must not hold every worker thread (app.py has 96)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Throttle:
         self._settled = Condition()
         self._open: Counter[str] = Counter()
         self._waiting = 0
+        self._releases = 0
 
     def reserve(self, buckets: Sequence[Bucket], at: int) -> Reservation:
         """Counts one attempt at `at` (µs) in every bucket, or raises Blocked and counts it in none.
@@ -72,32 +73,60 @@ class Throttle:
         Where a bucket is full of attempts that are still being judged, this waits for their verdicts for a moment:
         many right answers at once are not too many wrong ones. Every reservation is to be released or kept.
         """
-        for _ in range(MOST_WAITS):
+        deadline = monotonic() + MOST_WAIT_SECONDS
+        keys = tuple(bucket.key for bucket in buckets)
+        while True:
+            releases = self._begin(buckets, keys, deadline)
             try:
-                return self._opened(self._reserve(buckets, at))
+                return Reservation(self._reserve(buckets, at), keys)
             except Blocked as blocked:
-                if not self._wait(blocked.bucket.key):
+                self._end(keys)
+                if not self._wait_for_release(blocked.bucket.key, releases, deadline):
                     raise
-        return self._opened(self._reserve(buckets, at))
+            except BaseException:
+                self._end(keys)
+                raise
 
-    def _opened(self, reservation: Reservation) -> Reservation:
+    def _begin(self, buckets: Sequence[Bucket], keys: Sequence[str], deadline: float) -> int:
+        """Announces an attempt before its rows can be seen, once no more are under way than the buckets hold.
+
+        Returns how many releases there were: a later one may have made room that a look at the rows missed.
+        """
+
+        def has_room() -> bool:
+            return all(self._open[bucket.key] < min(limit.count for limit in bucket.limits) for bucket in buckets)
+
         with self._settled:
-            self._open.update(reservation.keys)
-        return reservation
+            self._pause(has_room, deadline)
+            self._open.update(keys)
+            return self._releases
 
-    def _wait(self, key: str) -> bool:
-        """Waits until an attempt in the bucket is judged. False where there is none to wait for, or no room to wait."""
+    def _wait_for_release(self, key: str, releases: int, deadline: float) -> bool:
+        """Waits until an attempt is released. False where none is while any in the bucket `key` is under way."""
         with self._settled:
-            if not self._open[key] or self._waiting >= MOST_WAITING:
-                return False
-            self._waiting += 1
-            try:
-                self._settled.wait(WAIT_SECONDS)
-            finally:
-                self._waiting -= 1
-        return True
+            self._pause(lambda: self._releases != releases or not self._open[key], deadline)
+            return self._releases != releases and monotonic() < deadline
 
-    def _reserve(self, buckets: Sequence[Bucket], at: int) -> Reservation:
+    def _end(self, keys: Sequence[str], *, released: bool = False) -> None:
+        with self._settled:
+            self._open.subtract(keys)
+            for key in keys:
+                if self._open[key] <= 0:
+                    del self._open[key]
+            self._releases += released
+            self._settled.notify_all()
+
+    def _pause(self, until: Callable[[], bool], deadline: float) -> None:
+        """Waits until it is true, the deadline has come, or at once where too many wait."""
+        if self._waiting >= MOST_WAITING:
+            return
+        self._waiting += 1
+        try:
+            self._settled.wait_for(until, deadline - monotonic())
+        finally:
+            self._waiting -= 1
+
+    def _reserve(self, buckets: Sequence[Bucket], at: int) -> tuple[int, ...]:
         with self._database.write() as connection:
             for bucket in sorted(buckets, key=lambda each: each.key):
                 self._database.lock(connection, bucket.key)
@@ -105,23 +134,19 @@ class Throttle:
             if blocks:
                 until, bucket = max(blocks, key=lambda block: block[0])
                 raise Blocked(bucket, until)
-            ids = tuple(record(connection, bucket.key, at) for bucket in buckets)
-        return Reservation(ids, tuple(bucket.key for bucket in buckets))
+            return tuple(record(connection, bucket.key, at) for bucket in buckets)
 
     def release(self, reservation: Reservation) -> None:
         """Takes the attempts of `reservation` back: they were right."""
-        with self._database.write() as connection:
-            connection.execute(delete(Attempt).where(Attempt.id.in_(reservation.ids)))
-        self.keep(reservation)
+        try:
+            with self._database.write() as connection:
+                connection.execute(delete(Attempt).where(Attempt.id.in_(reservation.ids)))
+        finally:
+            self._end(reservation.keys, released=True)
 
     def keep(self, reservation: Reservation) -> None:
         """Leaves the attempts of `reservation` counted: they were wrong, and nobody waits for them any more."""
-        with self._settled:
-            self._open.subtract(reservation.keys)
-            for key in reservation.keys:
-                if self._open[key] <= 0:
-                    del self._open[key]
-            self._settled.notify_all()
+        self._end(reservation.keys)
 
     def check(self, buckets: Sequence[Bucket], at: int) -> None:
         """Raises Blocked where a bucket is full; counts nothing."""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from tests.domain.conftest import Open
 from tests.domain.world import SECOND, START, World
 from twokey.db.schema import Attempt
-from twokey.throttle import Blocked, Bucket, Limit, forget
+from twokey.throttle import Blocked, Bucket, Limit, Throttle, forget
 
 FIVE = Bucket("five", (Limit(5, 300),))
 BOTH = Bucket("both", (Limit(2, 60), Limit(3, 3600)))
@@ -18,6 +18,11 @@ BOTH = Bucket("both", (Limit(2, 60), Limit(3, 3600)))
 
 def at(seconds: int) -> int:
     return START + seconds * SECOND
+
+
+def wrong(throttle: Throttle, buckets: list[Bucket], at: int) -> None:
+    """An attempt that was judged and stays counted."""
+    throttle.keep(throttle.reserve(buckets, at))
 
 
 def counted(world: World) -> list[str]:
@@ -28,36 +33,36 @@ def counted(world: World) -> list[str]:
 def test_the_attempt_after_the_last_is_blocked_until_the_oldest_leaves_the_window(world: World) -> None:
     throttle = world.registry.throttle
     for second in range(5):
-        throttle.reserve([FIVE], at(second))
+        wrong(throttle, [FIVE], at(second))
     with pytest.raises(Blocked) as blocked:
-        throttle.reserve([FIVE], at(299))
+        wrong(throttle, [FIVE], at(299))
     assert (blocked.value.bucket, blocked.value.until) == (FIVE, at(300))
     assert len(counted(world)) == 5, "a blocked attempt is not counted"
-    throttle.reserve([FIVE], at(300))
+    wrong(throttle, [FIVE], at(300))
     with pytest.raises(Blocked) as blocked:
-        throttle.reserve([FIVE], at(300))
+        wrong(throttle, [FIVE], at(300))
     assert blocked.value.until == at(301), "the window slides: the next to leave is the second"
 
 
 def test_every_limit_of_a_bucket_holds_and_the_latest_end_is_told(world: World) -> None:
     throttle = world.registry.throttle
-    throttle.reserve([BOTH], at(0))
-    throttle.reserve([BOTH], at(1))
+    wrong(throttle, [BOTH], at(0))
+    wrong(throttle, [BOTH], at(1))
     with pytest.raises(Blocked) as blocked:
-        throttle.reserve([BOTH], at(2))
+        wrong(throttle, [BOTH], at(2))
     assert blocked.value.until == at(60)
-    throttle.reserve([BOTH], at(61))
+    wrong(throttle, [BOTH], at(61))
     with pytest.raises(Blocked) as blocked:
-        throttle.reserve([BOTH], at(122))
+        wrong(throttle, [BOTH], at(122))
     assert blocked.value.until == at(3600)
 
 
 def test_where_one_bucket_is_full_nothing_is_counted_in_the_others(world: World) -> None:
     throttle, other = world.registry.throttle, Bucket("other", (Limit(100, 300),))
     for _ in range(5):
-        throttle.reserve([FIVE], at(0))
+        wrong(throttle, [FIVE], at(0))
     with pytest.raises(Blocked):
-        throttle.reserve([other, FIVE], at(0))
+        wrong(throttle, [other, FIVE], at(0))
     assert "other" not in counted(world)
 
 
@@ -70,7 +75,7 @@ def test_a_released_attempt_never_was(world: World) -> None:
 
 def test_releasing_one_attempt_leaves_the_others(world: World) -> None:
     throttle = world.registry.throttle
-    throttle.reserve([FIVE], at(0))
+    wrong(throttle, [FIVE], at(0))
     throttle.release(throttle.reserve([FIVE, BOTH], at(1)))
     assert counted(world) == ["five"]
 
@@ -78,14 +83,14 @@ def test_releasing_one_attempt_leaves_the_others(world: World) -> None:
 def test_buckets_with_other_keys_do_not_disturb_each_other(world: World) -> None:
     throttle = world.registry.throttle
     for number in range(20):
-        throttle.reserve([Bucket(f"five:{number}", FIVE.limits)], at(0))
+        wrong(throttle, [Bucket(f"five:{number}", FIVE.limits)], at(0))
 
 
 def test_looking_counts_nothing(world: World) -> None:
     throttle = world.registry.throttle
     for _ in range(5):
         throttle.check([FIVE], at(0))
-        throttle.reserve([FIVE], at(0))
+        wrong(throttle, [FIVE], at(0))
     with pytest.raises(Blocked):
         throttle.check([FIVE], at(1))
     assert len(counted(world)) == 5
@@ -99,7 +104,7 @@ def test_twenty_threads_at_once_never_overshoot(world: World) -> None:
     def attempt(number: int) -> None:
         start.wait()
         try:
-            throttle.reserve([FIVE, Bucket(f"own:{number}", FIVE.limits)], at(0))
+            wrong(throttle, [FIVE, Bucket(f"own:{number}", FIVE.limits)], at(0))
             taken.append(number)
         except Blocked:
             blocked.append(number)
@@ -116,23 +121,23 @@ def test_twenty_threads_at_once_never_overshoot(world: World) -> None:
 def test_what_was_counted_is_there_after_a_restart(opened: Open) -> None:
     before = opened()
     for _ in range(5):
-        before.registry.throttle.reserve([FIVE], at(0))
+        wrong(before.registry.throttle, [FIVE], at(0))
     before.registry.close()
     with pytest.raises(Blocked):
-        opened().registry.throttle.reserve([FIVE], at(1))
+        wrong(opened().registry.throttle, [FIVE], at(1))
 
 
 def test_a_clock_that_went_back_opens_no_bucket(world: World) -> None:
     throttle = world.registry.throttle
     for _ in range(5):
-        throttle.reserve([FIVE], at(0))
+        wrong(throttle, [FIVE], at(0))
     with pytest.raises(Blocked):
-        throttle.reserve([FIVE], at(-200))
+        wrong(throttle, [FIVE], at(-200))
 
 
 def test_old_attempts_are_forgotten_and_young_ones_are_not(world: World) -> None:
     for second in (0, 10, 20):
-        world.registry.throttle.reserve([FIVE], at(second))
+        wrong(world.registry.throttle, [FIVE], at(second))
     with world.registry.database.write() as connection:
         assert forget(connection, at(10)) == 1
     assert len(counted(world)) == 2
