@@ -61,6 +61,7 @@ class Authenticator(Table):
     key_id: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     mode_wanted: Mapped[str] = mapped_column(Text)
+    session_id: Mapped[int | None] = mapped_column(BigInteger)  # the session that may see a pending secret again
     last_step: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[int] = mapped_column(BigInteger)
     confirmed_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -140,6 +141,38 @@ class Token(Table):
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class Session(Table):
+    """A session in a browser; only the hash of its secret is kept.
+
+    `pending`: the password was right, the second factor is still to come. `stepped_up_at`: the last second factor.
+    """
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    pending: Mapped[bool] = mapped_column(default=False)
+    stepped_up_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    last_used_at: Mapped[int] = mapped_column(BigInteger, index=True)
+    address: Mapped[str] = mapped_column(Text)
+    user_agent: Mapped[str] = mapped_column(Text)
+
+
+class InterruptedForm(Table):
+    """A form that was sent before a proof was asked for: carried out once, after the proof, with these values."""
+
+    __tablename__ = "interrupted_forms"
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    path: Mapped[str] = mapped_column(Text)
+    fields: Mapped[str] = mapped_column(Text)  # JSON: pairs of name and value
+    created_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
 class Organisation(Table):
     """The owner of a scope that is no user's. Members, teams and pages come with a later step."""
 
@@ -197,6 +230,39 @@ class Version(Table):
     publisher_token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
     proof: Mapped[str] = mapped_column(Text)
     removed_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class VersionReadme(Table):
+    """The README of a version as HTML, rendered and sanitised at publish."""
+
+    __tablename__ = "version_readmes"
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    html: Mapped[str] = mapped_column(Text)
+
+
+class SearchDocument(Table):
+    """What search results show of a package; the full text beside it is the database's own kind of index."""
+
+    __tablename__ = "search_documents"
+
+    package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text)
+    keywords: Mapped[str] = mapped_column(Text)  # JSON: a list of texts
+    publisher: Mapped[str] = mapped_column(Text)
+    published_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class Download(Table):
+    """How often a version's tarball was fetched on a day (UTC, counted from 1970-01-01)."""
+
+    __tablename__ = "downloads"
+
+    package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+    version: Mapped[str] = mapped_column(Text, primary_key=True)
+    day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class DistTag(Table):
