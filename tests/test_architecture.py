@@ -44,6 +44,8 @@ RAW_WRITES = {
     "twokey.audit.trail": "counts refusals of callers who proved nothing",
     "twokey.accounts.passwords": "hashes a password that was just right under today's parameters",
     "twokey.registry": "makes the instance's own secrets at its first start, and tidies what has run out",
+    "twokey.packages.search": "indexes the packages of a registry from before there was an index",
+    "twokey.packages.downloads": "adds up downloads: a statistic that nobody decides by",
     "twokey.db.migrate": "changes the schema",
 }
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60

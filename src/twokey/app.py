@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import BinaryIO
 
 import anyio
@@ -29,7 +30,7 @@ from twokey.npm_api.routes import ROUTES
 from twokey.registry import MIB, Registry, keep_house
 
 READERS, WRITERS = 32, 96
-HOUSEKEEPING_SECONDS = 300
+HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS = 300, 10
 HUNG_UP = 499
 CHUNK = 256 * 1024
 SECURITY_HEADERS = (
@@ -55,7 +56,8 @@ def application(registry: Registry, port: int) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_housekeeping, registry)
+            tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
             yield
             tasks.cancel_scope.cancel()
         registry.close()
@@ -67,14 +69,14 @@ def application(registry: Registry, port: int) -> ASGIApp:
     return _Outermost(app, registry)
 
 
-async def _housekeeping(registry: Registry) -> None:
-    """Every few minutes: rows that have run out go, and the audit trail gets its checkpoint when one is due."""
+async def _every(seconds: float, work: Callable[[], None]) -> None:
+    """Housekeeping: rows that have run out go, a checkpoint that is due is written, downloads are added up."""
     while True:
         try:
-            await anyio.to_thread.run_sync(keep_house, registry)
+            await anyio.to_thread.run_sync(work)
         except Exception:  # the next round may do better; a server that serves is worth more than one that is tidy
             log.exception("housekeeping failed")
-        await anyio.sleep(HOUSEKEEPING_SECONDS)
+        await anyio.sleep(seconds)
 
 
 def _by_path(routes: Sequence[Guarded]) -> dict[str, list[Guarded]]:
@@ -155,6 +157,7 @@ class _Server:
             headers=request.headers,
             body=body,
             base=base_address(registry.settings, request.scope, self._port),
+            method=request.method,
         )
         return answered(call, route.handler)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
 from twokey.audit.checkpoints import Checkpoints
@@ -26,6 +28,8 @@ from twokey.db.schema import (
 from twokey.errors import ConfigurationError
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
+from twokey.packages import search
+from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
 from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
@@ -40,6 +44,7 @@ CHECKPOINT_KEY = "audit-checkpoint"
 CHECKPOINTS = "audit-checkpoints.jsonl"
 ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
+log = logging.getLogger("twokey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Registry:
     authenticator: CallerAuthenticator
     door: Door
     documents: RenderedDocuments
+    downloads: DownloadCounter
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -80,7 +86,11 @@ class Registry:
         return TarballLimits(tarball_bytes=self.settings.limit_tarball * MIB)
 
     def close(self) -> None:
-        """Closes the database's connections."""
+        """Writes the last downloads down and closes the database's connections."""
+        try:
+            self.downloads.flush()
+        except SQLAlchemyError:  # a statistic stops no end
+            log.exception("the last downloads were not counted")
         self.database.dispose()
 
 
@@ -100,6 +110,7 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
 
 def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     migrate.upgrade(database)
+    search.index_missing(database)
     with database.read() as connection:
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
@@ -125,6 +136,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         authenticator=CallerAuthenticator(database, passwords, trail),
         door=Door(database, passwords, redeemer, trail, settings, clock),
         documents=RenderedDocuments(),
+        downloads=DownloadCounter(database),
     )
 
 

@@ -38,6 +38,7 @@ class Call:
     headers: Headers
     body: bytes = field(repr=False)
     base: str = ""
+    method: str = "GET"  # as it was sent: HEAD runs the handler of GET
     permits: list[Permit] = field(default_factory=list)
 
     def require(

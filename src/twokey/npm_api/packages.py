@@ -48,7 +48,7 @@ def dist_tags(call: Call) -> Answer:
 
 
 def tarball(call: Call) -> Answer:
-    """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest."""
+    """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
     call.require(Action.READ_PACKAGE, call.package_target())
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
@@ -59,9 +59,11 @@ def tarball(call: Call) -> Answer:
     if _matches(call, etag):
         return Answer(304, headers=headers)
     blobs = call.registry.blobs
-    return Answer(
-        media_type="application/octet-stream", headers=headers, stream=blobs.open(digest), length=blobs.size(digest)
-    )
+    stream, length = blobs.open(digest), blobs.size(digest)
+    if call.method == "GET":
+        version = documents.version_in(found, call.params["file"])
+        call.registry.downloads.count(found.id, version, call.caller.received_at)
+    return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
 
 
 def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twokey.authority.actions import Action
 from twokey.http.routing import Guarded
-from twokey.npm_api import health, login, packages, profile, publish, tokens
+from twokey.npm_api import health, login, packages, profile, publish, search, tokens
 
 PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
 
@@ -12,6 +12,7 @@ ROUTES = (
     Guarded("GET", "/", (Action.PING,), health.about, ignores_credentials=True),
     Guarded("GET", "/-/ping", (Action.PING,), health.ping, ignores_credentials=True),
     Guarded("GET", "/-/health", (Action.PING,), health.health, ignores_credentials=True),
+    Guarded("GET", "/-/v1/search", (Action.SEARCH,), search.search),
     Guarded("POST", "/-/v1/login", (Action.PING,), login.no_web_login, ignores_credentials=True),
     Guarded("PUT", "/-/user/org.couchdb.user:{user:part}", (Action.LOG_IN, Action.SIGN_UP), login.log_in, ignores_credentials=True),
     Guarded("PUT", "/-/user/org.couchdb.user:{user:part}/-rev/{revision:part}", (Action.LOG_IN, Action.SIGN_UP), login.log_in, ignores_credentials=True),

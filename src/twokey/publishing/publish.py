@@ -18,13 +18,13 @@ from sqlalchemy import insert, select
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import ProofKind
-from twokey.db.schema import DistTag, Version
+from twokey.db.schema import DistTag, Version, VersionReadme
 from twokey.errors import Refused
 from twokey.orgs import orgs
 from twokey.packages import packages
 from twokey.packages.names import PackageName
 from twokey.packages.packument import SAID_AT_READING
-from twokey.publishing import manifest, tarball
+from twokey.publishing import manifest, readme, tarball
 from twokey.publishing.document import Publish
 
 RELEASE_TAG = packages.LATEST
@@ -45,6 +45,7 @@ class Prepared:
     size: int
     readme: str
     readme_filename: str
+    readme_html: str
     differences: tuple[str, ...]
     data: bytes = field(repr=False)
 
@@ -54,6 +55,7 @@ def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, d
     facts = tarball.inspect(intent.tarball, limits)
     full, abbreviated, differences = manifest.build(name, intent.version, intent.manifest, facts)
     access = intent.access or (default_access if name.scope is not None else "public")
+    words = (intent.readme or facts.readme or "")[:README_LENGTH]
     return Prepared(
         name=name,
         version=intent.version,
@@ -63,8 +65,9 @@ def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, d
         abbreviated=_stored(abbreviated),
         digest=facts.sha512,
         size=facts.size,
-        readme=(intent.readme or facts.readme or "")[:README_LENGTH],
+        readme=words,
         readme_filename=facts.readme_filename or ("README.md" if intent.readme else ""),
+        readme_html=readme.render(words, full.get("repository")),
         differences=tuple(differences),
         data=intent.tarball,
     )
@@ -84,14 +87,17 @@ def publish(tx: Transaction, prepared: Prepared) -> None:
         tx.record(Event.PACKAGE_PUBLISH, details={"version": prepared.version, "repeated": True})
         return
     _check_version_is_new(tx, found.id, prepared.version)
-    tx.connection.execute(
+    made = tx.connection.execute(
         insert(Version).values(
             package_id=found.id, version=prepared.version, manifest=prepared.manifest,
             abbreviated=prepared.abbreviated, digest=prepared.digest, size=prepared.size, published_at=tx.now,
             publisher_id=tx.permit.actor, publisher_token_id=tx.permit.caller.principal.token_id,
             proof=tx.permit.proved_with,
-        )
+        ).returning(Version.id)
     )  # fmt: skip
+    if prepared.readme_html:
+        values = {"version_id": made.scalar_one(), "html": prepared.readme_html}
+        tx.connection.execute(insert(VersionReadme).values(**values))
     for tag in prepared.tags:
         packages.put_dist_tag(tx.connection, found.id, tag, prepared.version)
     if packages.LATEST not in packages.dist_tags(tx.connection, found.id):
