@@ -110,11 +110,11 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
 
 def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     migrate.upgrade(database)
-    search.index_missing(database)
     with database.read() as connection:
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
+    search.index_missing(database)
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
     throttle, gate = Throttle(database), HashingGate()
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
