@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("twokey.guard", "twokey.publishing"),
     ("twokey.registry",),
     ("twokey.http",),
-    ("twokey.npm_api",),
+    ("twokey.npm_api", "twokey.web"),
     ("twokey.app",),
     ("twokey.cli", "twokey.__main__"),
 )
@@ -43,6 +43,8 @@ RAW_WRITES = {
     "twokey.two_factor.redeem": "records wrong codes: a refusal leaves a trace, and nothing else",
     "twokey.audit.trail": "counts refusals of callers who proved nothing",
     "twokey.accounts.passwords": "hashes a password that was just right under today's parameters",
+    "twokey.accounts.sessions": "notes that a password or a code was right: it opens what the door allowed, no more",
+    "twokey.accounts.interrupted_forms": "keeps what was sent until a proof is shown: nothing is carried out by it",
     "twokey.registry": "makes the instance's own secrets at its first start, and tidies what has run out",
     "twokey.packages.search": "indexes the packages of a registry from before there was an index",
     "twokey.packages.downloads": "adds up downloads: a statistic that nobody decides by",

@@ -16,18 +16,21 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
-from twokey.http.answers import Answer, error_answer, json_answer
-from twokey.http.caller import base_address, caller_from, client_address
+from twokey.http.answers import Answer, json_answer
+from twokey.http.caller import base_address, client_address
 from twokey.http.paths import plain_path
-from twokey.http.routing import Call, Guarded, answered, checked, without_body
-from twokey.npm_api.routes import ROUTES
+from twokey.http.routing import Call, Face, Guarded, checked, wants_page, without_body
+from twokey.npm_api import routes as npm_routes
+from twokey.npm_api.face import NPM
 from twokey.registry import MIB, Registry, keep_house
+from twokey.web import routes as web_routes
+from twokey.web.face import PAGES
 
 READERS, WRITERS = 32, 96
 HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS = 300, 10
@@ -45,12 +48,16 @@ access_log = logging.getLogger("twokey.access")
 def application(registry: Registry, port: int) -> ASGIApp:
     """The application. `port` is the listener's, for links while no address is set.
 
-    Raises AssertionError where a route names no action.
+    A GET that asks for a page gets one where there is one; everything else is the npm API's. Raises AssertionError
+    where a route names no action.
     """
     server = _Server(registry, port)
-    routes = [
-        Route(path, server.endpoint(same_path), methods=[route.method for route in same_path])
-        for path, same_path in _by_path(checked(ROUTES)).items()
+    checked([*npm_routes.ROUTES, *web_routes.ASSETS, *web_routes.FORMS])
+    checked(web_routes.PAGES)
+    api = [
+        *server.routes(web_routes.ASSETS, NPM),
+        *server.routes(web_routes.FORMS, PAGES),
+        *server.routes(npm_routes.ROUTES, NPM),
     ]
 
     @asynccontextmanager
@@ -62,11 +69,11 @@ def application(registry: Registry, port: int) -> ASGIApp:
             tasks.cancel_scope.cancel()
         registry.close()
 
-    app = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http_error, TwokeyError: _refused}
-    )
+    handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
+    app = Starlette(routes=api, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return _Outermost(app, registry)
+    pages = Router(server.routes(web_routes.PAGES, PAGES), redirect_slashes=False, default=app)
+    return _Outermost(app, pages, server)
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:
@@ -93,7 +100,7 @@ class _Server:
     """
 
     def __init__(self, registry: Registry, port: int) -> None:
-        self._registry = registry
+        self.registry = registry
         self._port = port
         self._readers: anyio.CapacityLimiter | None = None
         self._writers: anyio.CapacityLimiter | None = None
@@ -103,51 +110,57 @@ class _Server:
             self._readers, self._writers = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(WRITERS)
         return self._readers if method == "GET" else self._writers
 
-    def endpoint(self, routes: Sequence[Guarded]) -> Callable[[Request], Awaitable[Response]]:
-        """The Starlette endpoint for the routes of one path."""
+    def routes(self, routes: Sequence[Guarded], face: Face) -> list[Route]:
+        """The Starlette routes, one for each path."""
+        return [
+            Route(path, self._endpoint(same_path, face), methods=[route.method for route in same_path])
+            for path, same_path in _by_path(routes).items()
+        ]
+
+    def _endpoint(self, routes: Sequence[Guarded], face: Face) -> Callable[[Request], Awaitable[Response]]:
         by_method = {route.method: route for route in routes}
 
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
             try:
-                answer = await self._answer(request, by_method[method], self._limiter(method))
+                answer = await self._answer(request, by_method[method], face, self._limiter(method))
             except ClientDisconnect:
                 return Response(status_code=HUNG_UP)  # nobody reads it; the access log does
             except Exception as error:  # every error has an answer
-                answer = error_answer(error, request.state.request_id)
+                answer = self.error(error, request.scope, face)
             return _response(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
 
-    async def _answer(self, request: Request, route: Guarded, limiter: anyio.CapacityLimiter) -> Answer:
+    async def _answer(self, request: Request, route: Guarded, face: Face, limiter: anyio.CapacityLimiter) -> Answer:
         """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
         if route.method == "GET":
-            return await anyio.to_thread.run_sync(self._read, route, request, limiter=limiter)
+            return await anyio.to_thread.run_sync(self._read, route, face, request, limiter=limiter)
         limit = self._body_limit(route)
         try:
-            caller = await anyio.to_thread.run_sync(self._identify, route, request.scope, limiter=limiter)
+            caller = await anyio.to_thread.run_sync(self._identify, route, face, request.scope, limiter=limiter)
         except Exception:
             await _drain(request, limit)
             raise
         body = await _read_body(request, limit)
-        return await anyio.to_thread.run_sync(self._run, route, request, caller, body, limiter=limiter)
+        return await anyio.to_thread.run_sync(self._run, route, face, request, caller, body, limiter=limiter)
 
-    def _read(self, route: Guarded, request: Request) -> Answer:
-        return self._run(route, request, self._identify(route, request.scope), b"")
+    def _read(self, route: Guarded, face: Face, request: Request) -> Answer:
+        return self._run(route, face, request, self._identify(route, face, request.scope), b"")
 
-    def _identify(self, route: Guarded, scope: Scope) -> Caller:
-        caller = caller_from(self._registry, scope, ignore_credentials=route.ignores_credentials)
+    def _identify(self, route: Guarded, face: Face, scope: Scope) -> Caller:
+        caller = face.identify(self.registry, route, scope)
         scope["state"]["actor"] = caller.principal.user_name
-        self._registry.door.admit(caller, route.actions)
+        self.registry.door.admit(caller, route.actions)
         return caller
 
     def _body_limit(self, route: Guarded) -> int:
         if route.body_limit is not None:
             return route.body_limit
-        return self._registry.settings.limit_tarball * MIB * 4 // 3 + 4 * MIB
+        return self.registry.settings.limit_tarball * MIB * 4 // 3 + 4 * MIB
 
-    def _run(self, route: Guarded, request: Request, caller: Caller, body: bytes) -> Answer:
-        registry = self._registry
+    def _run(self, route: Guarded, face: Face, request: Request, caller: Caller, body: bytes) -> Answer:
+        registry = self.registry
         call = Call(
             registry=registry,
             caller=caller,
@@ -156,18 +169,44 @@ class _Server:
             query=request.query_params,
             headers=request.headers,
             body=body,
-            base=base_address(registry.settings, request.scope, self._port),
             method=request.method,
+            path=request.url.path,
+            base=self.base(request.scope),
         )
-        return answered(call, route.handler)
+        return face.run(call, route)
+
+    def base(self, scope: Scope) -> str:
+        """The registry's address, as this client is to be told."""
+        return base_address(self.registry.settings, scope, self._port)
+
+    def error(self, error: Exception, scope: Scope, face: Face = NPM) -> Answer:
+        """The answer to an error: a page for whoever asked for one."""
+        if scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope)):
+            face = PAGES
+        return face.error(error, self.registry, scope, self.base(scope))
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """What is refused while the route is looked for: a package name that can be none."""
+        return _response(self.error(error, request.scope))
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        """Starlette's own 404 and 405, in our words."""
+        answer = self.error(NotFound("Not found"), request.scope)
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            sentence = f"{request.method} is not understood at this address."
+            document = {"error": sentence, "request_id": request.state.request_id}
+            answer = json_answer(document, 405, getattr(error, "headers", None))
+        return _response(without_body(answer) if request.method == "HEAD" else answer)
 
 
 class _Outermost:
     """Around everything: the arrival time, a request id, the plain path, security headers, the access log."""
 
-    def __init__(self, app: ASGIApp, registry: Registry) -> None:
+    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server) -> None:
         self._app = app
-        self._registry = registry
+        self._pages = pages
+        self._server = server
+        self._registry = server.registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -181,7 +220,7 @@ class _Outermost:
             nonlocal status, length
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
+                message["headers"] = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
             elif message["type"] == "http.response.body":
                 length += len(message.get("body", b""))
             await send(message)
@@ -189,10 +228,12 @@ class _Outermost:
         try:
             path = plain_path(scope.get("raw_path") or scope["path"].encode())
         except Invalid as error:
-            await _response(error_answer(error, request_id))({**scope, "state": state}, receive, sending)
+            refused = {**scope, "state": state}
+            await _response(self._server.error(error, refused))(refused, receive, sending)
         else:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
-            await self._app(inner, receive, sending)
+            asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))
+            await (self._pages if asks_for_page else self._app)(inner, receive, sending)
         self._log(scope, state, status, length, monotonic() - started)
 
     def _log(self, scope: Scope, state: dict[str, object], status: int, length: int, seconds: float) -> None:
@@ -210,6 +251,12 @@ class _Outermost:
                 "user_agent": Headers(scope=scope).get("user-agent", "")[:256],
             },
         )
+
+
+def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with those that every answer has; a page brings stricter or wider ones of its own."""
+    present = {name for name, _ in headers}
+    return [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -255,20 +302,3 @@ async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         stream.close()
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    """What is refused while the route is looked for: a package name that can be none."""
-    return _response(error_answer(error, request.state.request_id))
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in the words of the npm API."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    failure: TwokeyError = NotFound("Not found")
-    answer = error_answer(failure, request.state.request_id)
-    if status == 405:
-        sentence = f"{request.method} is not understood at this address."
-        document = {"error": sentence, "request_id": request.state.request_id}
-        answer = json_answer(document, 405, getattr(error, "headers", None))
-    return _response(without_body(answer) if request.method == "HEAD" else answer)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from twokey.accounts import interrupted_forms, sessions
+from twokey.accounts.interrupted_forms import InterruptedForms
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
+from twokey.accounts.sessions import Sessions
 from twokey.audit.checkpoints import Checkpoints
 from twokey.audit.trail import Trail
 from twokey.blobs.local import LocalBlobs
@@ -41,6 +44,7 @@ from twokey.vault import Vault, key_id_of
 
 ADDRESS_KEY = "audit-address"
 CHECKPOINT_KEY = "audit-checkpoint"
+FORM_KEY = "web-forms"
 CHECKPOINTS = "audit-checkpoints.jsonl"
 ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
@@ -61,9 +65,12 @@ class Registry:
     trail: Trail
     checkpoints: Checkpoints
     passwords: Passwords
+    sessions: Sessions
+    interrupted_forms: InterruptedForms
     redeemer: Redeemer
     authenticator: CallerAuthenticator
     door: Door
+    form_key: bytes  # keys the tokens that bind a form to its session
     documents: RenderedDocuments
     downloads: DownloadCounter
 
@@ -118,6 +125,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
     throttle, gate = Throttle(database), HashingGate()
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
+    web_sessions = Sessions(database)
     redeemer = Redeemer(database, vault, throttle, trail, gate, _redeem_limits(settings), settings.issuer)
     return Registry(
         settings=settings,
@@ -132,9 +140,12 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
             database, trail, settings.data / CHECKPOINTS, _instance_secret(database, vault, CHECKPOINT_KEY)
         ),
         passwords=passwords,
+        sessions=web_sessions,
+        interrupted_forms=InterruptedForms(database),
         redeemer=redeemer,
-        authenticator=CallerAuthenticator(database, passwords, trail),
+        authenticator=CallerAuthenticator(database, passwords, web_sessions, trail),
         door=Door(database, passwords, redeemer, trail, settings, clock),
+        form_key=_instance_secret(database, vault, FORM_KEY),
         documents=RenderedDocuments(),
         downloads=DownloadCounter(database),
     )
@@ -148,9 +159,10 @@ def keep_house(registry: Registry) -> None:
 
 
 def tidy(registry: Registry, connection: Connection, now: int) -> int:
-    """Deletes rows that have run out: attempts, continuations, pending enrolments, old addresses. Returns how many."""
+    """Deletes rows that have run out: attempts, sessions, continuations, enrolments, addresses. Returns how many."""
     pending_before = now - registry.settings.enrolment_minutes * MINUTE
     count = forget(connection, now - 2 * DAY)
+    count += sessions.forget(connection, now) + interrupted_forms.forget(connection, now)
     for statement in (
         delete(Continuation).where(Continuation.expires_at < now),
         delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),

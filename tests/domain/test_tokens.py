@@ -14,7 +14,7 @@ from twokey.audit.events import Event
 from twokey.authority.principal import CredentialKind, Principal, TokenLimits
 from twokey.db.schema import Token
 from twokey.errors import AddressRefused, Invalid, NotFound, Unauthenticated
-from twokey.tokens import secret, tokens
+from twokey.tokens import limits, secret, tokens
 from twokey.tokens.tokens import Wish
 
 DAY = 24 * 60 * 60
@@ -192,8 +192,8 @@ def test_a_token_is_named_by_its_key_or_its_secret_and_by_its_owner_alone(world:
 def test_a_token_works_from_its_address_ranges_only(
     world: World, networks: list[str], address: str, allowed: bool
 ) -> None:
-    limits = TokenLimits(cidr=tokens.check_networks(networks))
-    text, _ = world.mint(world.account(), Wish(CredentialKind.PUBLISH, "office", limits))
+    within = TokenLimits(cidr=limits.networks(networks))
+    text, _ = world.mint(world.account(), Wish(CredentialKind.PUBLISH, "office", within))
     if allowed:
         assert bearer(world, text, address).user_name == "alice"
         return
@@ -202,10 +202,10 @@ def test_a_token_works_from_its_address_ranges_only(
 
 
 def test_an_address_range_takes_its_plain_form_and_nonsense_is_refused() -> None:
-    assert tokens.check_networks(["192.0.2.77/24", "2001:DB8::/32"]) == ("192.0.2.0/24", "2001:db8::/32")
+    assert limits.networks(["192.0.2.77/24", "2001:DB8::/32"]) == ("192.0.2.0/24", "2001:db8::/32")
     for bad in (["here"], ["192.0.2.0/33"], ["192.0.2.0/24"] * 65):
         with pytest.raises(Invalid):
-            tokens.check_networks(bad)
+            limits.networks(bad)
 
 
 def test_the_last_use_is_noted_at_most_once_a_minute_and_the_first_is_an_event(world: World) -> None:

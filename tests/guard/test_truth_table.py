@@ -51,6 +51,9 @@ DECIDE_STAGE        | -        | -  | O        | O              | -      | -    
 PASSWORD_ON_NPM = {Action.CHANGE_SECOND_FACTOR, Action.CREATE_TOKEN}
 # "The operator: Y. Every other row -." Making accounts and passwords are rows of its own commands.
 OPERATOR = {Action.SIGN_UP, Action.CHANGE_PASSWORD, Action.OPERATE}
+# Not in the document: adding a factor takes two requests on the pages. The first is the document's row, with its O*;
+# the second confirms what was begun so, with the new factor's own code.
+SECOND_STEPS = "CONFIRM_FACTOR | - | - | own | own | - | - | - | - | -"
 # Not in the document: what `npm owner` looks up of a user. As whoami.
 NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
 
@@ -75,7 +78,8 @@ PEOPLE = (Kind.LOGIN, Kind.SESSION)
 
 
 def cells() -> dict[tuple[Action, str], str]:
-    head, *rows = ([cell.strip() for cell in line.split("|")] for line in DOCUMENT.strip().splitlines())
+    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS]
+    head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
     found = {}
     for names, *row in rows:
         for name in names.split():

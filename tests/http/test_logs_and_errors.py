@@ -144,7 +144,7 @@ def test_an_unexpected_error_tells_the_client_its_request_id_and_nothing_else(se
 
 
 def test_the_words_of_an_unexpected_error_stay_on_the_server() -> None:
-    answer = error_answer(RuntimeError("SELECT secret FROM table"), "0123456789abcdef")
+    answer = error_answer(RuntimeError("SELECT secret FROM table"), "0123456789abcdef", guide="/guide")
     assert answer.status == 500
     assert b"SELECT" not in answer.body
     assert b"0123456789abcdef" in answer.body

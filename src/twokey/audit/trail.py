@@ -86,6 +86,7 @@ class Trail:
             "actor_id": principal.user_id,
             "token": principal.token_key,
             "token_name": _printable(principal.token_name),
+            "session": principal.session_key,
             "account": account,
             "resource": _printable(resource),
             "outcome": outcome,
@@ -139,6 +140,17 @@ class Trail:
             for seq, document, digest in rows:
                 yield Entry(seq, json.loads(document), digest)
             after = rows[-1][0]
+
+    def latest(self, account: str, limit: int) -> list[Entry]:
+        """The last `limit` events that concern an account, newest first."""
+        query = (
+            select(AuditEvent.seq, AuditEvent.document, AuditEvent.hash)
+            .where(AuditEvent.account == account)
+            .order_by(AuditEvent.seq.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [Entry(seq, json.loads(text), digest) for seq, text, digest in connection.execute(query)]
 
     def verify(self) -> Verdict:
         """Recomputes the whole chain: any changed, missing, added or moved event shows."""

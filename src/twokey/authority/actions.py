@@ -51,6 +51,7 @@ class Action(StrEnum):
     BEGIN_ENROLMENT = "second-factor:begin"
     CONFIRM_ENROLMENT = "second-factor:confirm"
     CHANGE_SECOND_FACTOR = "second-factor:change"
+    CONFIRM_FACTOR = "second-factor:confirm-another"
     STAGE = "package:stage"
     DECIDE_STAGE = "package:decide-stage"
     OPERATE = "operator:operate"
@@ -121,6 +122,7 @@ account:email        | -         | Y      | O*        | O*              | -     
 second-factor:begin  | -         | P      | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:confirm| -         | own    | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:change | -         | -      | O* +p     | O* +p           | -       | -          | -          | -         | -        | -
+second-factor:confirm-another | - | -    | own       | own             | -       | -          | -          | -         | -        | -
 package:stage        | -         | -      | Y         | Y               | Y       | scope      | scope      | -         | scope    | -
 package:decide-stage | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
 operator:operate     | -         | -      | -         | -               | -       | -          | -          | -         | -        | Y

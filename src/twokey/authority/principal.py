@@ -79,10 +79,18 @@ class Principal:
     token_name: str | None = None
     limits: TokenLimits = TokenLimits()
     password_proved: bool = False  # Basic authentication has shown the password in this very request
+    session_id: int | None = None
+    session_key: str | None = None
+    # Somebody whose password was right a moment ago, and who may still log in to that account with a second factor.
+    login_of: str | None = None
+    login_user_id: int | None = None
+    login_session_id: int | None = None
 
     @property
     def credential(self) -> str:
         """A stable name of the credential, for the throttle's buckets."""
+        if self.session_id is not None:
+            return f"session:{self.session_id}"
         return f"token:{self.token_id}" if self.token_id is not None else self.kind.value
 
 

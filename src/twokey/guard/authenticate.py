@@ -6,8 +6,9 @@ import base64
 import ipaddress
 from collections.abc import Sequence
 
-from twokey.accounts import users
+from twokey.accounts import sessions, users
 from twokey.accounts.passwords import Passwords, address_block
+from twokey.accounts.sessions import Sessions
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.authority.principal import ANONYMOUS, Caller, CredentialKind, Evidence, Principal
@@ -20,11 +21,12 @@ LONGEST_HEADER = 4096
 
 
 class Authenticator:
-    """Turns the Authorization header of a request into a principal."""
+    """Turns the Authorization header of a request, or the cookie of a page, into a principal."""
 
-    def __init__(self, database: Database, passwords: Passwords, trail: Trail) -> None:
-        """Looks tokens up in `database`, asks `passwords` for Basic authentication."""
+    def __init__(self, database: Database, passwords: Passwords, sessions: Sessions, trail: Trail) -> None:
+        """Looks tokens and sessions up in `database`, asks `passwords` for Basic authentication."""
         self._database = database
+        self._sessions = sessions
         self._passwords = passwords
         self._trail = trail
 
@@ -46,6 +48,25 @@ class Authenticator:
         if scheme.lower() == "basic":
             return self._basic(value, caller)
         raise Unauthenticated("Only Bearer tokens and Basic authentication are understood: run npm login.")
+
+    def session(self, secret: str | None, caller: Caller) -> Principal:
+        """The principal of a page whose session cookie holds `secret`: a session, a login under way, or nobody."""
+        if secret is None:
+            return ANONYMOUS
+        with self._database.read() as connection:
+            found = sessions.find(connection, secret, caller.received_at)
+        if found is None or found.user_disabled:
+            return ANONYMOUS
+        if found.pending:
+            return Principal(
+                CredentialKind.ANONYMOUS, login_of=found.user_name, login_user_id=found.user_id,
+                login_session_id=found.id,
+            )  # fmt: skip
+        if found.touch_due:
+            self._sessions.touch(found.id, caller.received_at, caller.address, caller.user_agent)
+        return Principal(
+            CredentialKind.SESSION, found.user_id, found.user_name, session_id=found.id, session_key=found.key
+        )
 
     def _bearer(self, text: str, caller: Caller) -> Principal:
         if text.startswith("${"):

@@ -82,7 +82,10 @@ class Door:
         """
         facts = self._facts(caller, action, target, removes_last_factor=removes_last_factor)
         decision = decide(facts)
-        user_id, password_proved, proof = caller.principal.user_id, caller.principal.password_proved, None
+        principal = caller.principal
+        user_id, password_proved, proof = principal.user_id, facts.password_proved, None
+        if action is Action.LOG_IN and principal.login_of is not None and principal.login_of == target.account:
+            user_id = principal.login_user_id
         if isinstance(decision, Refuse) and self._hides_account(action, target, decision):
             # Unknown, closed: the answer and its time are those of a wrong password.
             decision = ProofNeeded(password=True, code=Code.NEVER)

@@ -7,11 +7,11 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from twokey.accounts import users
+from twokey.accounts import sessions, users
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Mode
-from twokey.clock import DAY
+from twokey.clock import DAY, MINUTE
 from twokey.db.schema import Owner, Package, User
 from twokey.orgs import orgs
 from twokey.packages import packages
@@ -21,6 +21,7 @@ from twokey.tokens import tokens
 
 COOLDOWN = DAY
 OWNERS_ONLY = 30 * DAY
+STEP_UP = 10 * MINUTE  # for so long a second factor that was shown in a web session counts as fresh
 
 
 class Obstacle(StrEnum):
@@ -96,7 +97,7 @@ def gather(
     stay free for rows that only refer to them (on PostgreSQL: NO KEY UPDATE), or two owners could wait for each other.
     """
     principal = caller.principal
-    live, mode = (True, None) if connection is None else _account_state(connection, caller, action, target, at, locked)
+    account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
     package = None
     if connection is not None and target.package is not None:
@@ -105,8 +106,8 @@ def gather(
     return Facts(
         action=action,
         kind=principal.kind,
-        mode=mode,
-        live=live,
+        mode=account.mode,
+        live=account.live,
         bypass_2fa=limits.bypass_2fa,
         covered=covered,
         permission=limits.permission,
@@ -116,27 +117,43 @@ def gather(
         require_2fa=settings.require_2fa,
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
-        password_proved=password_proved or principal.password_proved,
+        password_proved=password_proved or principal.password_proved or _proves_login(caller, action, target),
         code_proved=code_proved,
+        stepped_up=account.stepped_up_at is not None and at < account.stepped_up_at + STEP_UP,
     )
 
 
-def _account_state(
-    connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool
-) -> tuple[bool, Mode | None]:
-    """Whether account and credential are still good, and the mode of the account that the action concerns."""
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """Whether account and credential are still good, the account's mode, and the session's last second factor (µs)."""
+
+    live: bool
+    mode: Mode | None
+    stepped_up_at: int | None = None
+
+
+def _account(connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool) -> _Account:
+    """The state of the account that the action concerns, and of the credential."""
     principal = caller.principal
     if action is Action.LOG_IN and target.account is not None:
         account = users.find(connection, target.account)
-        return (account is not None and not account.disabled), (account.mode if account else None)
+        return _Account(account is not None and not account.disabled, account.mode if account else None)
     if principal.user_id is None:
-        return True, None
+        return _Account(True, None)
     query = select(User.mode, User.disabled_at).where(User.id == principal.user_id)
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one()
-    live = row[1] is None
+    live, stepped_up_at = row[1] is None, None
     if live and principal.token_id is not None:
         live = tokens.is_live(connection, principal.token_id, at, locked=locked)
-    return live, None if row[0] is None else Mode(row[0])
+    if live and principal.session_id is not None:
+        live, stepped_up_at = sessions.is_live(connection, principal.session_id, at, locked=locked)
+    return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at)
+
+
+def _proves_login(caller: Caller, action: Action, target: Target) -> bool:
+    """Whether the caller has shown the password of the very account that they log in to, a moment ago."""
+    login_of = caller.principal.login_of
+    return action is Action.LOG_IN and login_of is not None and login_of == target.account
 
 
 def _package(

@@ -33,6 +33,7 @@ VERBS = {
     Action.BEGIN_ENROLMENT: "change two-factor authentication",
     Action.CONFIRM_ENROLMENT: "change two-factor authentication",
     Action.CHANGE_SECOND_FACTOR: "change two-factor authentication",
+    Action.CONFIRM_FACTOR: "change two-factor authentication",
     Action.STAGE: "stage versions",
     Action.DECIDE_STAGE: "approve or reject staged versions",
 }

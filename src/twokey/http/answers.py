@@ -63,8 +63,10 @@ _STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
 )
 
 
-def error_answer(error: Exception, request_id: str) -> Answer:
+def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
     """The answer of the npm API for an error: `{"error": sentence, "request_id": ...}`.
+
+    `guide` is the address of the page that explains one-time passwords, for the notice of their refusal.
 
     A one-time password is asked for with `www-authenticate: OTP`, the bare word; every other 401 goes without that
     header, because the client then shows our sentence instead of its own (npm-protocol.md 0.3).
@@ -91,8 +93,11 @@ def error_answer(error: Exception, request_id: str) -> Answer:
         headers["www-authenticate"] = "ipaddress"
     if isinstance(error, Throttled):
         headers["retry-after"] = str(error.retry_after)
-    if error.notice is not None:
-        headers["npm-notice"] = _header_text(error.notice)
+    notice = error.notice
+    if isinstance(error, ProofRequired):
+        notice = f"{notice}. Guide: {guide}" if notice else f"How to get a one-time password: {guide}"
+    if notice is not None:
+        headers["npm-notice"] = _header_text(notice)
     return json_answer({"error": error.message, "request_id": request_id}, status, headers)
 
 

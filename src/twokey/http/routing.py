@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.types import Scope
 
 from twokey import strict_json
 from twokey.authority.actions import Action
@@ -37,8 +38,9 @@ class Call:
     query: QueryParams
     headers: Headers
     body: bytes = field(repr=False)
-    base: str = ""
     method: str = "GET"  # as it was sent: HEAD runs the handler of GET
+    path: str = "/"
+    base: str = ""
     permits: list[Permit] = field(default_factory=list)
 
     def require(
@@ -103,6 +105,25 @@ def checked(routes: Sequence[Guarded]) -> Sequence[Guarded]:
             raise AssertionError(f"the route {where} is there twice")
         seen.add(where)
     return routes
+
+
+class Face(Protocol):
+    """How one kind of client meets the registry: the npm API, or the pages."""
+
+    def identify(self, registry: Registry, route: Guarded, scope: Scope) -> Caller:
+        """Who calls. Raises what the authenticator raises."""
+
+    def run(self, call: Call, route: Guarded) -> Answer:
+        """The handler's answer."""
+
+    def error(self, error: Exception, registry: Registry, scope: Scope, base: str) -> Answer:
+        """The answer to an error."""
+
+
+def wants_page(headers: Headers) -> bool:
+    """Whether the client asks for a page: its Accept names `text/html`. npm and its like never do."""
+    ranges = (each.partition(";")[0].strip().lower() for each in headers.get("accept", "").split(","))
+    return "text/html" in ranges
 
 
 def answered(call: Call, handler: Handler) -> Answer:

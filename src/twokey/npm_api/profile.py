@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twokey.accounts import users
+from twokey.accounts import sessions, users
 from twokey.accounts.users import PROFILE_FIELDS, Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
@@ -86,6 +86,7 @@ def _password(call: Call, body: dict[str, object]) -> Answer:
     with call.registry.door.write(permit) as tx:
         users.change_password(tx, account.id, account.name, password_hash)
         users.end_continuations(tx, account.id)
+        sessions.end_others(tx, account.id)
     return _document(call)
 
 

@@ -11,15 +11,11 @@ from twokey.clock import iso
 from twokey.errors import Invalid, NotFound
 from twokey.http.answers import Answer, json_answer
 from twokey.http.routing import Call
-from twokey.packages.names import PackageName
 from twokey.strict_json import optional_bool, optional_int, optional_string, optional_string_list
-from twokey.tokens import tokens
+from twokey.tokens import limits, tokens
 from twokey.tokens.tokens import Listed, Wish
 
 PAGE = 100
-MOST_NAMES = 50  # packages and scopes of one token, as on the public registry
-LONGEST_DAYS = 36500
-PERMISSIONS = ("read-only", "read-write", "read-write-stage-only", "no-access")
 GRANULAR = ("packages", "packages_all", "scopes", "packages_and_scopes_permission")
 KNOWN = frozenset({
     *GRANULAR, "password", "readonly", "automation", "cidr_whitelist", "name", "description", "token_description",
@@ -81,7 +77,7 @@ def _wish(call: Call, body: dict[str, object]) -> Wish:
         raise Invalid(f"A token has no field {unknown[0]!r}.")
     if body.get("orgs") or optional_string(body, "orgs_permission", max_length=32) not in (None, "no-access"):
         raise Invalid("Permissions for organisations are not enforced here yet: make the token without them.")
-    kind, limits = _kind_and_limits(body)
+    kind, allowed = _kind_and_limits(body)
     label = "automation" if kind is CredentialKind.AUTOMATION else kind.value
     name = optional_string(body, "name", max_length=256) or f"{label} {iso(call.registry.clock.now())[:10]}"
     description = optional_string(body, "description", max_length=256) or optional_string(
@@ -90,17 +86,17 @@ def _wish(call: Call, body: dict[str, object]) -> Wish:
     return Wish(
         kind=kind,
         name=tokens.check_name(name),
-        limits=limits,
+        limits=allowed,
         description=description,
-        days=optional_int(body, "expires", minimum=1, maximum=LONGEST_DAYS),
+        days=optional_int(body, "expires", minimum=1, maximum=limits.LONGEST_DAYS),
     )
 
 
 def _kind_and_limits(body: dict[str, object]) -> tuple[CredentialKind, TokenLimits]:
     read_only = optional_bool(body, "readonly") or False
     bypass = optional_bool(body, "bypass_2fa") or optional_bool(body, "automation") or False
-    networks = optional_string_list(body, "cidr_whitelist", max_items=tokens.MOST_NETWORKS, max_length=64) or []
-    cidr = tokens.check_networks(networks)
+    ranges = optional_string_list(body, "cidr_whitelist", max_items=limits.MOST_NETWORKS, max_length=64) or []
+    cidr = limits.networks(ranges)
     granular = any(body.get(key) not in (None, [], False) for key in GRANULAR)
     if read_only:
         if bypass or granular:
@@ -114,40 +110,23 @@ def _kind_and_limits(body: dict[str, object]) -> tuple[CredentialKind, TokenLimi
 
 def _granular_limits(body: dict[str, object], cidr: tuple[str, ...], bypass: bool) -> TokenLimits:
     permission = optional_string(body, "packages_and_scopes_permission", max_length=32) or "read-write"
-    if permission not in PERMISSIONS:
-        raise Invalid(f"The permission {permission!r} is unknown: use {', '.join(PERMISSIONS)}.")
-    packages = optional_string_list(body, "packages", max_items=MOST_NAMES, max_length=214) or []
-    scopes = optional_string_list(body, "scopes", max_items=MOST_NAMES, max_length=214) or []
-    if len(packages) + len(scopes) > MOST_NAMES:
-        raise Invalid(f"A token takes at most {MOST_NAMES} packages and scopes together.")
+    packages = optional_string_list(body, "packages", max_items=limits.MOST_NAMES, max_length=214) or []
+    scopes = optional_string_list(body, "scopes", max_items=limits.MOST_NAMES, max_length=214) or []
     every = optional_bool(body, "packages_all") or not (packages or scopes)
-    return TokenLimits(
-        cidr=cidr,
-        packages=tuple(str(PackageName.parse(name)) for name in packages),
-        scopes=tuple(f"@{_scope(name)}" for name in scopes),
-        packages_all=every,
-        permission=permission,
-        bypass_2fa=bypass,
-    )
-
-
-def _scope(text: str) -> str:
-    scope = text.removeprefix("@")
-    PackageName.parse(f"@{scope}/x")
-    return scope
+    return limits.granular(packages, scopes, permission, cidr=cidr, every=every, bypass=bypass)
 
 
 def _document(token: Listed, shown: str) -> dict[str, object]:
-    limits = token.limits
+    allowed = token.limits
     document: dict[str, object] = {
         "token": shown,
         "key": token.key,
         "name": token.name,
         "kind": token.kind.value,
-        "cidr_whitelist": list(limits.cidr) or None,
-        "readonly": token.kind is CredentialKind.READ_ONLY or limits.permission == "read-only",
+        "cidr_whitelist": list(allowed.cidr) or None,
+        "readonly": token.kind is CredentialKind.READ_ONLY or allowed.permission == "read-only",
         "automation": token.kind is CredentialKind.AUTOMATION,
-        "bypass_2fa": token.kind is CredentialKind.AUTOMATION or limits.bypass_2fa,
+        "bypass_2fa": token.kind is CredentialKind.AUTOMATION or allowed.bypass_2fa,
         "created": iso(token.created_at),
         "updated": iso(token.last_used_at or token.created_at),
         "expires": None if token.expires_at is None else iso(token.expires_at),
@@ -155,8 +134,8 @@ def _document(token: Listed, shown: str) -> dict[str, object]:
     if token.description is not None:
         document["description"] = token.description
     if token.kind is CredentialKind.GRANULAR:
-        document["packages"] = list(limits.packages)
-        document["packages_all"] = limits.packages_all
-        document["scopes"] = list(limits.scopes)
-        document["packages_and_scopes_permission"] = limits.permission
+        document["packages"] = list(allowed.packages)
+        document["packages_all"] = allowed.packages_all
+        document["scopes"] = list(allowed.scopes)
+        document["packages_and_scopes_permission"] = allowed.permission
     return document

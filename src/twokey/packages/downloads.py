@@ -85,9 +85,9 @@ def by_version(connection: Connection, package_id: int, first_day: int) -> dict[
 def weeks(connection: Connection, package_id: int, today: int) -> list[tuple[int, int]]:
     """The downloads of the last 52 spans of seven days, as (first day, count), oldest first.
 
-    The last span ends yesterday, for today is not over: a week that still grows would look like a fall.
+    The last span ends today, so that whoever has just installed something sees it counted.
     """
-    first = today - WEEK * WEEKS
-    counts = daily(connection, package_id, first, today - 1)
-    starts = range(first, today, WEEK)
+    first = today - WEEK * WEEKS + 1
+    counts = daily(connection, package_id, first, today)
+    starts = range(first, today + 1, WEEK)
     return [(start, sum(counts.get(day, 0) for day in range(start, start + WEEK))) for start in starts]

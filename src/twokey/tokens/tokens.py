@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,14 +13,13 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.principal import CredentialKind, TokenLimits
-from twokey.clock import DAY, MINUTE
+from twokey.clock import DAY, HOUR, MINUTE
 from twokey.db.schema import Continuation, Token, User
 from twokey.errors import Invalid, NotFound
 from twokey.tokens import secret
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 64
-MOST_NETWORKS = 64
 TOUCH_INTERVAL = MINUTE
 
 
@@ -71,6 +69,8 @@ class Listed:
     created_at: int
     expires_at: int | None
     last_used_at: int | None
+    last_used_address: str | None
+    suffix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,30 @@ def mint(tx: Transaction, user_id: int, wish: Wish, lifetimes: Lifetimes) -> tup
         },
     )  # fmt: skip
     return text, Listed(
-        token_id, key, secret.shown(text), wish.name, wish.description, wish.kind, wish.limits, tx.now, expires_at, None
+        token_id, key, secret.shown(text), wish.name, wish.description, wish.kind, wish.limits, tx.now, expires_at,
+        None, None, text[-4:],
+    )  # fmt: skip
+
+
+def rotate(tx: Transaction, user_id: int, key: str, overlap_hours: int, lifetimes: Lifetimes) -> tuple[str, Listed]:
+    """Makes the successor of a token: the same kind, name and limits, for as many days as the old one was made for.
+
+    The old one stays good for `overlap_hours` more, and no longer than it would have been. Raises NotFound, Invalid.
+    """
+    old = next((each for each in listing(tx.connection, user_id, tx.now) if each.key == key), None)
+    if old is None:
+        raise NotFound("There is no such token: it may have been revoked or have ended.")
+    if old.kind is CredentialKind.LOGIN:
+        raise Invalid("A login token is replaced by npm login, not rotated.")
+    days = None if old.expires_at is None else max(1, -(-(old.expires_at - old.created_at) // DAY))
+    text, made = mint(tx, user_id, Wish(old.kind, old.name, old.limits, old.description, days), lifetimes)
+    ends = tx.now + overlap_hours * HOUR
+    if old.expires_at is None or old.expires_at > ends:
+        tx.connection.execute(update(Token).where(Token.id == old.id).values(expires_at=ends))
+    tx.record(
+        Event.TOKEN_ROTATE, resource=f"token:{key}", details={"successor": made.key, "overlap_hours": overlap_hours}
     )
+    return text, made
 
 
 def find(connection: Connection, text: str, at: int) -> Found | None:
@@ -200,16 +222,6 @@ def key_of(connection: Connection, user_id: int, key_or_secret: str) -> str | No
     ).scalar_one_or_none()
 
 
-def check_networks(networks: Sequence[str]) -> tuple[str, ...]:
-    """The address ranges in their plain form. Raises Invalid."""
-    if len(networks) > MOST_NETWORKS:
-        raise Invalid(f"A token takes at most {MOST_NETWORKS} address ranges.")
-    try:
-        return tuple(str(ipaddress.ip_network(network, strict=False)) for network in networks)
-    except ValueError as error:
-        raise Invalid(f"An address range has the form 192.0.2.0/24: {error}.") from error
-
-
 def check_name(name: str) -> str:
     """The name of a token, if it may be one. Raises Invalid."""
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
@@ -219,7 +231,7 @@ def check_name(name: str) -> str:
 
 _LISTED = (
     Token.id, Token.key, Token.prefix, Token.name, Token.description, Token.kind, Token.limits, Token.created_at,
-    Token.expires_at, Token.last_used_at,
+    Token.expires_at, Token.last_used_at, Token.last_used_address, Token.suffix,
 )  # fmt: skip
 
 
@@ -237,7 +249,7 @@ def _live(user_id: int, at: int) -> Select[*tuple[Any, ...]]:
 
 
 def _listed(columns: Sequence[Any]) -> Listed:
-    token_id, key, prefix, name, description, kind, limits, created_at, expires_at, last_used_at = columns
+    token_id, key, prefix, name, description, kind, limits, created_at, expires_at, *used, suffix = columns
     return Listed(
         id=token_id,
         key=key,
@@ -248,7 +260,9 @@ def _listed(columns: Sequence[Any]) -> Listed:
         limits=msgspec.json.decode(limits, type=TokenLimits),
         created_at=created_at,
         expires_at=expires_at,
-        last_used_at=last_used_at,
+        last_used_at=used[0],
+        last_used_address=used[1],
+        suffix=suffix,
     )
 
 

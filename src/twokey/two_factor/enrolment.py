@@ -12,16 +12,21 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from twokey.accounts import sessions
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import JudgedProof
 from twokey.authority.principal import Mode
 from twokey.clock import MINUTE
 from twokey.db.schema import Authenticator, Continuation, User
+from twokey.errors import Invalid, NotFound
 from twokey.two_factor import recovery_codes, totp
 from twokey.vault import Vault, key_id_of
 
 PENDING, ACTIVE = "pending", "active"
+MOST_AUTHENTICATORS = 10
+LONGEST_NAME = 64
+DEFAULT_NAME = "Authenticator app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,21 @@ class Secret:
     secret: bytes
     last_step: int
     mode_wanted: Mode
+    session_id: int | None = None
 
     def __repr__(self) -> str:
         """Names the authenticator, never the secret."""
         return f"Secret(id={self.id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An active authenticator as its owner sees it."""
+
+    id: str
+    name: str
+    confirmed_at: int
+    last_used_at: int | None
 
 
 def begin(tx: Transaction, user_id: int, mode: Mode, vault: Vault) -> bytes:
@@ -45,12 +61,32 @@ def begin(tx: Transaction, user_id: int, mode: Mode, vault: Vault) -> bytes:
     sealed = vault.seal(secret, seal_context(authenticator_id, user_id))
     tx.connection.execute(
         insert(Authenticator).values(
-            id=authenticator_id, user_id=user_id, name="Authenticator app", sealed_secret=sealed,
+            id=authenticator_id, user_id=user_id, name=DEFAULT_NAME, sealed_secret=sealed,
             key_id=key_id_of(sealed), state=PENDING, mode_wanted=mode.value, created_at=tx.now,
+            session_id=tx.permit.caller.principal.session_id,
         )
     )  # fmt: skip
     tx.record(Event.ENROLMENT_BEGIN, details={"mode": mode.value})
     return secret
+
+
+def begin_or_resume(tx: Transaction, user_id: int, mode: Mode, vault: Vault, lifetime_minutes: int) -> None:
+    """Lets the acting session see the pending secret: the one that a terminal shows, where there is one, or a new one.
+
+    Raises Invalid where the account has as many authenticators as it may have.
+    """
+    if len(listing(tx.connection, user_id)) >= MOST_AUTHENTICATORS:
+        raise Invalid(f"An account has at most {MOST_AUTHENTICATORS} authenticators: remove one first.")
+    not_before = tx.now - lifetime_minutes * MINUTE
+    resumed = tx.connection.execute(
+        update(Authenticator)
+        .where(Authenticator.user_id == user_id, Authenticator.state == PENDING, Authenticator.created_at > not_before)
+        .values(session_id=tx.permit.caller.principal.session_id)
+    ).rowcount
+    if resumed:
+        tx.record(Event.ENROLMENT_BEGIN, details={"resumed": True})
+    else:
+        begin(tx, user_id, mode, vault)
 
 
 def cancel(tx: Transaction, user_id: int) -> None:
@@ -68,6 +104,49 @@ def confirm(tx: Transaction, user_id: int, proof: JudgedProof, codes: recovery_c
     recovery_codes.store(tx.connection, user_id, codes, tx.now)
     tx.record(Event.ENROLMENT_CONFIRM, details={"mode": mode})
     tx.record(Event.RECOVERY_GENERATE, details={"count": len(codes.codes)})
+    sessions.end_others(tx, user_id)
+
+
+def confirm_another(tx: Transaction, user_id: int, proof: JudgedProof) -> None:
+    """Adds the authenticator that `proof` confirmed to those that the account has; mode and recovery codes stay."""
+    tx.record(Event.AUTHENTICATOR_ADD, details={"authenticator": proof.source})
+    sessions.end_others(tx, user_id)
+
+
+def name(tx: Transaction, authenticator_id: str, text: str) -> None:
+    """Names an authenticator. Raises Invalid."""
+    text = text.strip() or DEFAULT_NAME
+    if len(text) > LONGEST_NAME or not text.isprintable():
+        raise Invalid(f"An authenticator's name has 1 to {LONGEST_NAME} characters that can be shown.")
+    tx.connection.execute(update(Authenticator).where(Authenticator.id == authenticator_id).values(name=text))
+
+
+def remove(tx: Transaction, user_id: int, authenticator_id: str) -> None:
+    """Removes one of several authenticators. Raises NotFound, and Invalid for the last one."""
+    names = {each.id: each.name for each in listing(tx.connection, user_id)}
+    if authenticator_id not in names:
+        raise NotFound("There is no such authenticator: it may have been removed already.")
+    if len(names) == 1:
+        raise Invalid("This is the only authenticator: turn two-factor authentication off instead.")
+    tx.connection.execute(delete(Authenticator).where(Authenticator.id == authenticator_id))
+    tx.record(Event.AUTHENTICATOR_REMOVE, details={"authenticator": authenticator_id, "name": names[authenticator_id]})
+    sessions.end_others(tx, user_id)
+
+
+def regenerate_recovery_codes(tx: Transaction, user_id: int, codes: recovery_codes.NewSet) -> None:
+    """Stores a new set of recovery codes; the old one is void."""
+    recovery_codes.store(tx.connection, user_id, codes, tx.now)
+    tx.record(Event.RECOVERY_GENERATE, details={"count": len(codes.codes)})
+
+
+def listing(connection: Connection, user_id: int) -> list[Listed]:
+    """The account's active authenticators, oldest first."""
+    query = (
+        select(Authenticator.id, Authenticator.name, Authenticator.confirmed_at, Authenticator.last_used_at)
+        .where(Authenticator.user_id == user_id, Authenticator.state == ACTIVE)
+        .order_by(Authenticator.confirmed_at)
+    )
+    return [Listed(row[0], row[1], row[2] or 0, row[3]) for row in connection.execute(query)]
 
 
 def activate(connection: Connection, proof: JudgedProof, at: int) -> bool:
@@ -101,6 +180,7 @@ def disable(tx: Transaction, user_id: int, event: Event) -> None:
         .where(User.id == user_id)
         .values(mode=None, updated_at=tx.now, wrong_codes_in_a_row=0, codes_suspended_at=None)
     )
+    sessions.end_others(tx, user_id)
     tx.record(event)
 
 
@@ -109,15 +189,21 @@ def secrets_of(
 ) -> Sequence[Secret]:
     """The account's authenticators in `state` that were begun after `not_before` (µs), opened."""
     rows = connection.execute(
-        select(Authenticator.id, Authenticator.sealed_secret, Authenticator.last_step, Authenticator.mode_wanted).where(
+        select(
+            Authenticator.id,
+            Authenticator.sealed_secret,
+            Authenticator.last_step,
+            Authenticator.mode_wanted,
+            Authenticator.session_id,
+        ).where(
             Authenticator.user_id == user_id,
             Authenticator.state == state,
             Authenticator.created_at > not_before,
         )
     ).all()
     return [
-        Secret(row_id, vault.open(sealed, seal_context(row_id, user_id)), last_step, Mode(mode))
-        for row_id, sealed, last_step, mode in rows
+        Secret(row_id, vault.open(sealed, seal_context(row_id, user_id)), last_step, Mode(mode), session_id)
+        for row_id, sealed, last_step, mode, session_id in rows
     ]
 
 

@@ -126,7 +126,7 @@ def said(count: int) -> str:
     sentence = f"You used a recovery code: {count} {'is' if count == 1 else 'are'} left."
     if count > FEW:
         return sentence
-    return f"{sentence} Turn two-factor authentication off and on again to get ten new ones."
+    return f"{sentence} Make ten new ones on the page /settings/~/2fa."
 
 
 def seal_context(set_id: str, user_id: int) -> str:

@@ -1,0 +1,91 @@
+"""How a browser meets the registry: a session cookie, forms, pages, and a step-up where a proof is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlencode, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from twokey.authority.principal import ANONYMOUS, Caller, Evidence
+from twokey.errors import Busy, Invalid, PasswordRequired, ProofRequired, Throttled, Unauthenticated
+from twokey.http.answers import Answer
+from twokey.http.caller import LONGEST_AGENT, client_address
+from twokey.http.routing import Call, Guarded, answered
+from twokey.registry import Registry
+from twokey.web import confirm, render
+from twokey.web.visit import Visit, cookie_name, cookie_of, redirect, safe_path, trustworthy
+
+
+class PageFace:
+    """The pages. An Authorization header means nothing here, and beside a cookie it is an error."""
+
+    def identify(self, registry: Registry, route: Guarded, scope: Scope) -> Caller:
+        """By the session cookie; nobody where it is missing, unknown or over."""
+        headers = Headers(scope=scope)
+        secret = cookie_of(registry.settings, headers)
+        if secret is not None and "authorization" in headers:
+            raise Invalid("The request carries a session cookie and an Authorization header: send one of them.")
+        caller = Caller(
+            principal=ANONYMOUS,
+            evidence=Evidence(),
+            address=client_address(registry.settings, scope),
+            user_agent=headers.get("user-agent", "")[:LONGEST_AGENT],
+            request_id=scope["state"]["request_id"],
+            received_at=scope["state"]["received_at"],
+        )
+        return replace(caller, principal=registry.authenticator.session(secret, caller))
+
+    def run(self, call: Call, route: Guarded) -> Answer:
+        """The page; or, where a form needs a proof that it did not bring, the page that asks for one."""
+        visit = Visit.of(call)
+        if visit.method == "POST":
+            visit.check_form()
+        try:
+            answer = answered(visit, route.handler)
+        except (PasswordRequired, ProofRequired, Throttled, Busy) as error:
+            asks = isinstance(error, PasswordRequired | ProofRequired) or visit.confirms
+            if not (asks and visit.signed_in and visit.method == "POST"):
+                raise
+            answer = confirm.ask(visit, error, visit.path, visit.form)
+        self._note_proof(visit)
+        return _with_cookie(answer, visit)
+
+    def _note_proof(self, visit: Visit) -> None:
+        """A second factor in a session counts for a while, and gives it a new secret."""
+        principal = visit.caller.principal
+        proved = any(permit.proof is not None for permit in visit.permits)
+        if proved and principal.session_id is not None and visit.new_secret is None:
+            visit.new_secret = visit.registry.sessions.step_up(principal.session_id, visit.caller.received_at)
+
+    def error(self, error: Exception, registry: Registry, scope: Scope, base: str) -> Answer:
+        """A page that says what was wrong; to whoever is not signed in and has to be, the way there."""
+        if isinstance(error, Unauthenticated) and not isinstance(error, PasswordRequired):
+            return redirect(f"/login?{urlencode({'next': _way_back(scope, base)})}")
+        return render.error_page(error, registry, scope["state"]["request_id"], base)
+
+
+def _way_back(scope: Scope, base: str) -> str:
+    """Where to go on after the sign-in: the page itself, or the one that the form was on."""
+    if scope["method"] in ("GET", "HEAD"):
+        query = scope.get("query_string", b"").decode("ascii", "replace")
+        return safe_path(scope["path"] + (f"?{query}" if query else "")) or "/"
+    came_from = Headers(scope=scope).get("referer", "")
+    return safe_path(urlsplit(came_from).path) or "/" if came_from.startswith(f"{base}/") else "/"
+
+
+def _with_cookie(answer: Answer, visit: Visit) -> Answer:
+    secret = visit.new_secret
+    if secret is None:
+        return answer
+    settings = visit.registry.settings
+    cookie = f"{cookie_name(settings)}={secret}; Path=/; HttpOnly; SameSite=Lax"
+    if trustworthy(settings):
+        cookie += "; Secure"
+    if not secret:
+        cookie += "; Max-Age=0"
+    return replace(answer, headers={**answer.headers, "set-cookie": cookie})
+
+
+PAGES = PageFace()

@@ -1,0 +1,155 @@
+"""Sign-up, sign-in (name and password, then the second factor) and sign-out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from twokey.accounts import sessions, users
+from twokey.audit.events import Event
+from twokey.authority.actions import Action
+from twokey.authority.permit import Target
+from twokey.authority.principal import ANONYMOUS
+from twokey.errors import (
+    Busy,
+    Invalid,
+    PasswordRequired,
+    ProofReason,
+    ProofRequired,
+    Refused,
+    Throttled,
+    TwokeyError,
+)
+from twokey.http.answers import Answer
+from twokey.web import confirm, render
+from twokey.web.visit import Visit, redirect, safe_path
+
+HOME = "/"
+
+
+def signup_page(visit: Visit) -> Answer:
+    """`GET /signup`."""
+    visit.require(Action.PING, Target())
+    if visit.signed_in:
+        return redirect(_next(visit))
+    return _signup_form(visit)
+
+
+def sign_up(visit: Visit) -> Answer:
+    """`POST /signup`: makes the account and signs in at once; the mail address is proven later."""
+    registry, name, email = visit.registry, visit.one("username"), visit.one("email")
+    visit.caller = replace(visit.caller, principal=ANONYMOUS)
+    try:
+        permit = visit.require(Action.SIGN_UP, Target(account=name))
+        users.check_name(name)
+        users.check_email(email)
+        password_hash = registry.passwords.hash(visit.one("password"), context=(name, email, email.partition("@")[0]))
+        with registry.door.write(permit) as tx:
+            user_id = users.create(tx, name, email, password_hash)
+            visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False)
+    except (Invalid, Refused, Throttled, Busy) as error:
+        return _signup_form(visit, error)
+    return redirect(safe_path(visit.one("next")) or "/settings/~/2fa", done="welcome")
+
+
+def login_page(visit: Visit) -> Answer:
+    """`GET /login`: name and password, or the second factor where the password was right a moment ago."""
+    visit.require(Action.PING, Target())
+    if visit.signed_in:
+        return redirect(_next(visit))
+    return _login_form(visit)
+
+
+def log_in(visit: Visit) -> Answer:
+    """`POST /login`: opens a session. A password alone opens none where two-factor authentication is on."""
+    if visit.one("restart"):
+        return _restart(visit)
+    former = visit.caller.principal.session_id
+    login_of = visit.caller.principal.login_of
+    if login_of is None:
+        visit.caller = replace(visit.caller, principal=ANONYMOUS)
+    name = login_of or visit.one("username")
+    password, otp = visit.one("password") or None, visit.one("otp") or None
+    try:
+        permit = visit.require(Action.LOG_IN, Target(account=name), password=password, otp=otp)
+    except ProofRequired as error:
+        if error.reason is ProofReason.MISSING and login_of is None:
+            return _second_factor_next(visit, name)
+        return _login_form(visit, error)
+    except (PasswordRequired, Throttled, Busy) as error:
+        return _login_form(visit, error)
+    with visit.registry.door.write(permit) as tx:
+        tx.record(Event.LOGIN_OK, account=name, resource=f"user:{name}")
+        former = former or visit.caller.principal.login_session_id
+        visit.new_secret = sessions.open_session(tx, permit.actor, stepped_up=permit.proof is not None, replaces=former)
+    return redirect(_next(visit))
+
+
+def log_out(visit: Visit) -> Answer:
+    """`POST /logout`: ends the session."""
+    permit = visit.ask(Action.LOG_OUT)
+    principal = visit.caller.principal
+    if principal.session_key is not None:
+        with visit.registry.door.write(permit) as tx:
+            sessions.end(tx, visit.user_id, principal.session_key)
+            tx.record(Event.LOGOUT)
+    visit.new_secret = ""
+    return redirect(HOME, done="signed-out")
+
+
+def _second_factor_next(visit: Visit, name: str) -> Answer:
+    """The password was right: a session that can do nothing but wait for the second factor."""
+    registry, caller = visit.registry, visit.caller
+    with registry.database.read() as connection:
+        account = users.get(connection, name)
+    visit.new_secret = registry.sessions.begin_pending(
+        account.id, caller.received_at, caller.address, caller.user_agent
+    )
+    visit.require(Action.PING, Target())
+    return redirect(_with_next("/login", _next(visit)))
+
+
+def _restart(visit: Visit) -> Answer:
+    """Forgets whose password was shown, to sign in as somebody else."""
+    visit.require(Action.PING, Target())
+    visit.new_secret = ""
+    return redirect(_with_next("/login", _next(visit)))
+
+
+def _login_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
+    if error is not None:
+        visit.require(Action.PING, Target())
+    answer = render.page(
+        visit, "login.html", 200 if error is None else confirm.status(error), next=_next(visit),
+        problem=error.message if error else None, login_of=visit.caller.principal.login_of,
+        username=visit.one("username"),
+    )  # fmt: skip
+    return _with_retry(answer, error)
+
+
+def _signup_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
+    status = 200
+    if error is not None:
+        visit.require(Action.PING, Target())
+        status = 400 if isinstance(error, Invalid) else 403 if isinstance(error, Refused) else confirm.status(error)
+    answer = render.page(
+        visit, "signup.html", status, next=_next(visit), problem=error.message if error else None,
+        username=visit.one("username"), email=visit.one("email"),
+    )  # fmt: skip
+    return _with_retry(answer, error)
+
+
+def _with_retry(answer: Answer, error: TwokeyError | None) -> Answer:
+    if isinstance(error, Throttled):
+        return replace(answer, headers={**answer.headers, "retry-after": str(error.retry_after)})
+    return answer
+
+
+def _next(visit: Visit) -> str:
+    """Where to go after the sign-in: a path of this registry, whatever was sent."""
+    sent = visit.one("next") if visit.method == "POST" else visit.query.get("next", "")
+    return safe_path(sent) or "/settings/~/profile"
+
+
+def _with_next(path: str, wanted: str) -> str:
+    return f"{path}?{urlencode({'next': wanted})}"

@@ -1,0 +1,156 @@
+"""`/package/NAME` and `/package/NAME/v/VERSION`: the pages of a package."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+from sqlalchemy import Connection, select
+
+from twokey.authority.actions import Action
+from twokey.db.schema import User, Version, VersionReadme
+from twokey.errors import NotFound
+from twokey.http.answers import Answer
+from twokey.packages import downloads, packages, packument, semver
+from twokey.packages.packages import Found
+from twokey.web import render
+from twokey.web.visit import Visit
+
+VERSIONS_SHOWN = 100
+DEPENDENCY_KINDS = {
+    "dependencies": "Dependencies",
+    "peerDependencies": "Peer dependencies",
+    "optionalDependencies": "Optional dependencies",
+    "devDependencies": "Development dependencies",
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WEB = re.compile(r"(?:git\+)?(https?://[^\s<>\"']+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One version as its page shows it."""
+
+    id: int
+    version: str
+    manifest: Mapping[str, Any]
+    deprecated: str | None
+    size: int
+    published_at: int
+    publisher: str
+    proof: str
+
+
+def package_page(visit: Visit) -> Answer:
+    """The version that `latest` points at, or the one that the address names."""
+    wanted = visit.params.get("version")
+    visit.ask(Action.READ_PACKAGE, visit.package_target(version=wanted))
+    now = visit.registry.clock.now()
+    with visit.registry.database.snapshot() as connection:
+        found = packages.get(connection, visit.package)
+        tags = packages.dist_tags(connection, found.id)
+        shown = _version(connection, found, wanted or tags[packages.LATEST])
+        versions = _versions(connection, found.id)
+        readme = connection.execute(
+            select(VersionReadme.html).where(VersionReadme.version_id == shown.id)
+        ).scalar_one_or_none()
+        owners = [name for name, _ in packages.owners(connection, found.id)]
+        weeks = downloads.weeks(connection, found.id, downloads.day_of(now))
+    return render.page(
+        visit, "package.html", found=found, shown=shown, tags=tags, versions=versions[:VERSIONS_SHOWN],
+        version_count=len(versions), owners=owners, is_latest=shown.version == tags[packages.LATEST],
+        readme=Markup(readme or ""),  # noqa: S704 - sanitised when it was published
+        dependencies=_dependencies(shown.manifest), facts=_facts(shown.manifest), chart=_chart(weeks),
+        tarball=packument.tarball_path(visit.package, shown.version), named_version=wanted is not None,
+        install=f"{found.name}@{shown.version}" if wanted else found.name,
+        is_owner=visit.signed_in and visit.user in owners,
+    )  # fmt: skip
+
+
+def _version(connection: Connection, found: Found, version: str) -> Shown:
+    row = connection.execute(
+        select(
+            Version.id, Version.version, Version.manifest, Version.deprecated, Version.size, Version.published_at,
+            User.name, Version.proof,
+        )
+        .join(User, User.id == Version.publisher_id)
+        .where(Version.package_id == found.id, Version.version == version, Version.removed_at.is_(None))
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise NotFound(f"{found.name} has no version {version}.")
+    version_id, name, manifest, deprecated, size, published_at, publisher, proof = row
+    return Shown(version_id, name, json.loads(manifest), deprecated, size, published_at, publisher, proof)
+
+
+def _versions(connection: Connection, package_id: int) -> list[tuple[str, int, str | None]]:
+    """Version, when it was published (µs), its deprecation; the highest first."""
+    query = select(Version.version, Version.published_at, Version.deprecated).where(
+        Version.package_id == package_id, Version.removed_at.is_(None)
+    )
+    rows = [(version, at, deprecated) for version, at, deprecated in connection.execute(query)]
+    return sorted(rows, key=lambda row: semver.parse(row[0]), reverse=True)
+
+
+def _dependencies(manifest: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for kind, title in DEPENDENCY_KINDS.items():
+        value = manifest.get(kind)
+        if isinstance(value, dict) and value:
+            found[title] = sorted((name, str(wanted)) for name, wanted in value.items())
+    return found
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says that a page shows; manifests hold anything, so each is looked at."""
+    dist, licence = manifest["dist"], manifest.get("license")
+    if isinstance(licence, dict):
+        licence = licence.get("type")
+    keywords = manifest.get("keywords")
+    repository = manifest.get("repository")
+    if isinstance(repository, dict):
+        repository = repository.get("url")
+    return {
+        "description": _text(manifest.get("description")),
+        "license": _text(licence),
+        "keywords": [_text(each) for each in keywords[:20] if _text(each)] if isinstance(keywords, list) else [],
+        "homepage": _address(manifest.get("homepage")),
+        "repository": _address(repository),
+        "integrity": dist["integrity"],
+        "shasum": dist["shasum"],
+        "files": dist["fileCount"],
+        "unpacked": dist["unpackedSize"],
+        "scripts": bool(manifest.get("hasInstallScript")),
+        "engines": _engines(manifest.get("engines")),
+    }
+
+
+def _text(value: object) -> str:
+    return value[:512] if isinstance(value, str) else ""
+
+
+def _address(value: object) -> str:
+    match = _WEB.fullmatch(_text(value).strip())
+    return match[1].removesuffix(".git") if match else ""
+
+
+def _engines(value: object) -> list[tuple[str, str]]:
+    return [(name, _text(wanted)) for name, wanted in value.items() if _text(wanted)] if isinstance(value, dict) else []
+
+
+def _chart(weeks: list[tuple[int, int]]) -> dict[str, Any]:
+    """The bars of the weekly downloads, 6 wide with a gap of 2, at most 60 high."""
+    most = max((count for _, count in weeks), default=0)
+    bars = [
+        {"x": place * 8, "height": round(60 * count / most) if most else 0, "count": count, "label": _day(first)}
+        for place, (first, count) in enumerate(weeks)
+    ]
+    return {"bars": bars, "width": len(weeks) * 8, "last": weeks[-1][1] if weeks else 0, "most": most}
+
+
+def _day(day: int) -> str:
+    return f"{EPOCH + timedelta(days=day):%Y-%m-%d}"

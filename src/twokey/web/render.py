@@ -1,0 +1,154 @@
+"""From a template to a page: the environment, the headers of every page, error pages."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import twokey
+from twokey.clock import MICROSECONDS, iso
+from twokey.errors import Busy, Throttled, TwokeyError
+from twokey.http.answers import Answer, error_answer
+from twokey.registry import Registry
+from twokey.web.visit import Visit, trustworthy
+
+HTML = "text/html; charset=utf-8"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+TITLES = {
+    400: "That did not work",
+    401: "Who are you?",
+    403: "Not allowed",
+    404: "Page not found",
+    409: "Somebody was faster",
+    413: "Too large",
+    429: "Too many attempts",
+    500: "Something broke on the server",
+    503: "Try again in a moment",
+    507: "The server's disk is full",
+}
+DONE = {
+    "signed-out": "You are signed out.",
+    "profile": "Your profile is saved.",
+    "email": "Your mail address is changed.",
+    "password": "Your password is changed. Other sessions of yours have ended.",
+    "session-ended": "The session has ended.",
+    "token-revoked": "The token is revoked: the next request with it is refused.",
+    "mode": "The mode is changed.",
+    "disabled": "Two-factor authentication is off. Your recovery codes are void.",
+    "authenticator-added": "The authenticator is added.",
+    "authenticator-removed": "The authenticator is removed.",
+    "enrolment-cancelled": "The set-up is cancelled.",
+    "recovery-saved": "Two-factor authentication is on, and your recovery codes are saved.",
+    "welcome": "Welcome! Your account is ready. Turn on two-factor authentication next.",
+}
+STATIC = "twokey.web.static"
+
+
+@cache
+def asset(name: str) -> tuple[bytes, str] | None:
+    """A file that pages use, with its media type; None where there is none."""
+    if "/" in name or name.startswith((".", "__")):
+        return None
+    file = resources.files("twokey.web").joinpath("static", name)
+    if not file.is_file():
+        return None
+    return file.read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+@cache
+def asset_address(name: str) -> str:
+    """The address of an asset: it changes with the bytes, so that browsers may keep them for ever."""
+    found = asset(name)
+    assert found is not None, name
+    return f"/-/static/{name}?v={hashlib.sha256(found[0]).hexdigest()[:12]}"
+
+
+def time_element(at: int | None, otherwise: str = "never") -> Markup:
+    """A moment (µs) in UTC; a script turns it into the reader's zone and keeps UTC for the pointer."""
+    if at is None:
+        return Markup("{}").format(otherwise)
+    moment = datetime.fromtimestamp(at // MICROSECONDS, UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(iso(at), f"{moment:%Y-%m-%d %H:%M}")
+
+
+def size_text(count: int) -> str:
+    """Bytes as people read them."""
+    size, units = float(count), ["bytes", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+
+
+@cache
+def environment() -> Environment:
+    """The templates: everything is escaped unless it is Markup, and an unknown name is an error."""
+    found = Environment(
+        loader=PackageLoader("twokey.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    found.globals.update(asset=asset_address, version=twokey.__version__)
+    found.filters.update(moment=time_element, size=size_text, grouped=lambda number: f"{number:,}")
+    return found
+
+
+def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Answer:
+    """The page that a template makes of `values`."""
+    registry = visit.registry
+    shared: dict[str, Any] = {
+        "user": visit.user if visit.signed_in else None,
+        "csrf": visit.csrf,
+        "base": visit.base,
+        "host": visit.base.partition("://")[2],
+        "issuer": registry.settings.issuer,
+        "signup_open": registry.settings.signup_open,
+        "path": visit.path,
+        "done": DONE.get(visit.query.get("done", "")),
+        "problem": None,
+        "query": "",
+        "plain_http": not trustworthy(registry.settings),
+    }
+    text = environment().get_template(template).render({**shared, **values})
+    return Answer(status, text.encode(), HTML, headers(registry))
+
+
+def headers(registry: Registry) -> dict[str, str]:
+    """The headers of every page (security.md 2.5). Pages hold a form bound to their session: nobody keeps them."""
+    found = {
+        "cache-control": "no-store",
+        "vary": "accept, cookie",
+        "content-security-policy": CONTENT_SECURITY_POLICY,
+        "referrer-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    }
+    if trustworthy(registry.settings):
+        found["cross-origin-opener-policy"] = "same-origin"
+    if (registry.settings.url or "").startswith("https://"):
+        found["strict-transport-security"] = "max-age=31536000"
+    return found
+
+
+def error_page(error: Exception, registry: Registry, request_id: str, base: str) -> Answer:
+    """The page for an error, with the status of the npm API; but a web page may say 429 and 503."""
+    plain = error_answer(error, request_id, guide=f"{base}/guide")
+    status = {Throttled: 429, Busy: 503}.get(type(error), plain.status)
+    found = headers(registry)
+    if isinstance(error, Throttled):
+        found["retry-after"] = str(error.retry_after)
+    sentence = error.message if isinstance(error, TwokeyError) else "Something unexpected happened: try again."
+    text = environment().get_template("error.html").render(
+        title=TITLES.get(status, TITLES[500]), status=status, sentence=sentence, request_id=request_id, user=None,
+        csrf=None, base=base, signup_open=registry.settings.signup_open, done=None, problem=None, query="",
+        path="/", plain_http=False,
+    )  # fmt: skip
+    return Answer(status, text.encode(), HTML, found)

@@ -1,0 +1,96 @@
+"""Every page and every form, with the action that it asks the door for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twokey.authority.actions import Action
+from twokey.http.answers import Answer
+from twokey.http.routing import Call, Guarded, Handler
+from twokey.web import account, confirm, home, login, packages, tokens, two_factor
+from twokey.web.visit import Visit
+
+Page = Callable[[Visit], Answer]
+
+
+def _visited(handler: Page) -> Handler:
+    def run(call: Call) -> Answer:
+        assert isinstance(call, Visit)
+        return handler(call)
+
+    return run
+
+
+def _page(path: str, actions: tuple[Action, ...], handler: Page) -> Guarded:
+    return Guarded("GET", path, actions, _visited(handler))
+
+
+def _form(path: str, actions: tuple[Action, ...], handler: Page) -> Guarded:
+    return Guarded("POST", path, actions, _visited(handler))
+
+
+# Served whatever Accept says.
+ASSETS = (
+    Guarded("GET", "/-/static/{file:part}", (Action.PING,), home.static_file, ignores_credentials=True),
+    Guarded("GET", "/favicon.ico", (Action.PING,), home.favicon, ignores_credentials=True),
+)
+
+# Served where Accept names text/html.
+PAGES = (
+    _page("/", (Action.SEARCH,), home.home),
+    _page("/search", (Action.SEARCH,), home.search_page),
+    _page("/guide", (Action.PING,), home.guide),
+    _page("/~{user:part}", (Action.SEARCH,), home.user_page),
+    _page("/package/{name:package}", (Action.READ_PACKAGE,), packages.package_page),
+    _page("/package/{name:package}/v/{version:part}", (Action.READ_PACKAGE,), packages.package_page),
+    _page("/signup", (Action.PING,), login.signup_page),
+    _page("/login", (Action.PING,), login.login_page),
+    _page("/settings", (Action.READ_PROFILE,), account.to_profile),
+    _page("/settings/{user:part}", (Action.READ_PROFILE,), account.to_profile),
+    _page("/settings/{user:part}/profile", (Action.READ_PROFILE,), account.profile_page),
+    _page("/settings/{user:part}/password", (Action.READ_PROFILE,), account.password_page),
+    _page("/settings/{user:part}/sessions", (Action.READ_PROFILE,), account.sessions_page),
+    _page("/settings/{user:part}/security", (Action.READ_PROFILE,), account.security_page),
+    _page("/settings/{user:part}/packages", (Action.READ_PROFILE,), account.packages_page),
+    _page("/settings/{user:part}/2fa", (Action.READ_PROFILE,), two_factor.overview),
+    _page("/settings/{user:part}/2fa/authenticator", (Action.READ_PROFILE,), two_factor.wizard),
+    _page("/settings/{user:part}/tokens", (Action.LIST_TOKENS,), tokens.listing),
+    _page("/settings/{user:part}/tokens/new", (Action.LIST_TOKENS,), tokens.new),
+)
+
+
+_FACTOR = (Action.READ_PROFILE, Action.CHANGE_SECOND_FACTOR)
+_CONFIRM = (Action.READ_PROFILE, Action.CONFIRM_ENROLMENT, Action.CONFIRM_FACTOR)
+_ENROL = (*_FACTOR, Action.BEGIN_ENROLMENT)
+
+# Forms that wait for a step-up and are carried out after it.
+SETTINGS = (
+    _form("/settings/{user:part}/profile", (Action.READ_PROFILE, Action.CHANGE_PROFILE), account.save_profile),
+    _form("/settings/{user:part}/email", (Action.READ_PROFILE, Action.CHANGE_EMAIL), account.save_email),
+    _form("/settings/{user:part}/password", (Action.READ_PROFILE, Action.CHANGE_PASSWORD), account.save_password),
+    _form("/settings/{user:part}/sessions/end", (Action.READ_PROFILE, Action.REVOKE_TOKEN), account.end_session),
+    _form("/settings/{user:part}/2fa/add", _ENROL, two_factor.add_authenticator),
+    _form("/settings/{user:part}/2fa/cancel", _ENROL, two_factor.cancel),
+    _form("/settings/{user:part}/2fa/authenticator", _CONFIRM, two_factor.confirm_authenticator),
+    _form("/settings/{user:part}/2fa/remove", _FACTOR, two_factor.remove_authenticator),
+    _form("/settings/{user:part}/2fa/mode", _FACTOR, two_factor.change_mode),
+    _form("/settings/{user:part}/2fa/disable", _FACTOR, two_factor.disable),
+    _form("/settings/{user:part}/2fa/recovery-codes", _FACTOR, two_factor.regenerate),
+    _form("/settings/{user:part}/2fa/saved", (Action.READ_PROFILE,), two_factor.saved),
+    _form("/settings/{user:part}/tokens", (Action.LIST_TOKENS, Action.CREATE_TOKEN), tokens.create),
+    _form("/settings/{user:part}/tokens/rotate", (Action.LIST_TOKENS, Action.CREATE_TOKEN), tokens.rotate),
+    _form("/settings/{user:part}/tokens/revoke", (Action.LIST_TOKENS, Action.REVOKE_TOKEN), tokens.revoke),
+)  # fmt: skip
+
+FORMS = (
+    *SETTINGS,
+    _form("/signup", (Action.SIGN_UP, Action.PING), login.sign_up),
+    _form("/login", (Action.LOG_IN, Action.PING), login.log_in),
+    _form("/logout", (Action.LOG_OUT,), login.log_out),
+    _form(
+        "/confirm",
+        tuple({Action.READ_PROFILE: None, **{action: None for form in SETTINGS for action in form.actions}}),
+        partial(confirm.carry_out, forms=SETTINGS),
+    ),
+)
