@@ -54,16 +54,20 @@ def request(
     token: str | None = None,
     otp: str | None = None,
     body: object = None,
+    text: str | None = None,
     headers: Mapping[str, str] | None = None,
     source: str = "127.0.0.1",
 ) -> Answer:
-    """One request as npm sends it: JSON, the token as Bearer, the code in `npm-otp`; it comes from `source`."""
+    """One request as npm sends it: JSON, the token as Bearer, the code in `npm-otp`; it comes from `source`.
+
+    `text` is a body of any other kind.
+    """
     sent = {"host": server.host, "accept": "*/*", "user-agent": "a test", "npm-auth-type": "legacy"}
     if token is not None:
         sent["authorization"] = f"Bearer {token}"
     if otp is not None:
         sent["npm-otp"] = otp
-    payload = None
+    payload = None if text is None else text.encode()
     if body is not None:
         payload = json.dumps(body).encode()
         sent["content-type"] = "application/json"
@@ -72,7 +76,7 @@ def request(
     try:
         connection.request(method, path, body=payload, headers=sent)
         response = connection.getresponse()
-        text = response.read().decode("utf-8", errors="replace")
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
+        answer = response.read().decode("utf-8", errors="replace")
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, answer)
     finally:
         connection.close()

@@ -63,7 +63,8 @@ class PageFace:
         """A page that says what was wrong; to whoever is not signed in and has to be, the way there."""
         if isinstance(error, Unauthenticated) and not isinstance(error, PasswordRequired):
             return redirect(f"/login?{urlencode({'next': _way_back(scope, base)})}")
-        return render.error_page(error, registry, scope["state"]["request_id"], base)
+        state = scope["state"]
+        return render.error_page(error, registry, state["request_id"], base, state.get("actor"))
 
 
 def _way_back(scope: Scope, base: str) -> str:
