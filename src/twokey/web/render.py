@@ -139,7 +139,7 @@ def headers(registry: Registry) -> dict[str, str]:
 
 
 def error_page(error: Exception, registry: Registry, request_id: str, base: str, user: str | None) -> Answer:
-    """The page for an error, with the status of the npm API; but a page may say 429 and 503. `user`: who is signed in."""
+    """The page for an error, for `user` where signed in. Statuses are the npm API's; but a page may say 429 and 503."""
     plain = error_answer(error, request_id, guide=f"{base}/guide")
     status = {Throttled: 429, Busy: 503}.get(type(error), plain.status)
     found = headers(registry)
@@ -148,7 +148,7 @@ def error_page(error: Exception, registry: Registry, request_id: str, base: str,
     sentence = error.message if isinstance(error, TwokeyError) else "Something unexpected happened: try again."
     text = environment().get_template("error.html").render(
         title=TITLES.get(status, TITLES[500]), status=status, sentence=sentence, request_id=request_id, user=user,
-        csrf=None, base=base, signup_open=registry.settings.signup_open, done=None, problem=None, query="", issuer=registry.settings.issuer,
-        path="/", plain_http=False,
+        csrf=None, base=base, signup_open=registry.settings.signup_open, done=None, problem=None, query="",
+        issuer=registry.settings.issuer, path="/", plain_http=False,
     )  # fmt: skip
     return Answer(status, text.encode(), HTML, found)
