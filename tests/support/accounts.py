@@ -140,10 +140,10 @@ def publish(
     )  # fmt: skip
 
 
-def publish_document(name: str, version: str) -> dict[str, Any]:
-    """The body of a publish, as npm 10 sends it."""
-    manifest = {"name": name, "version": version, "description": f"{name}, for a test"}
-    tarball = _tarball(manifest)
+def publish_document(name: str, version: str, *, readme: str | None = None, **fields: object) -> dict[str, Any]:
+    """The body of a publish, as npm 10 sends it; `fields` stand in its package.json, `readme` beside it."""
+    manifest = {"name": name, "version": version, "description": f"{name}, for a test", **fields}
+    tarball = _tarball(manifest, readme)
     dist = {
         "integrity": "sha512-" + base64.b64encode(hashlib.sha512(tarball).digest()).decode(),
         "shasum": hashlib.sha1(tarball).hexdigest(),
@@ -161,6 +161,7 @@ def publish_document(name: str, version: str) -> dict[str, Any]:
         "dist-tags": {"latest": version},
         "versions": {version: {**manifest, "_id": f"{name}@{version}", "dist": dist}},
         "access": None,
+        **({} if readme is None else {"readme": readme}),
         "_attachments": {f"{name}-{version}.tgz": attachment},
     }
 
@@ -190,11 +191,14 @@ def user_document(name: str, password: str, email: str | None = None) -> dict[st
     return document if email is None else {**document, "email": email}
 
 
-def _tarball(manifest: dict[str, Any]) -> bytes:
+def _tarball(manifest: dict[str, Any], readme: str | None) -> bytes:
+    files = {"package/package.json": json.dumps(manifest).encode()}
+    if readme is not None:
+        files["package/README.md"] = readme.encode()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        data = json.dumps(manifest).encode()
-        entry = tarfile.TarInfo("package/package.json")
-        entry.size = len(data)
-        archive.addfile(entry, io.BytesIO(data))
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
     return packed.getvalue()

@@ -1,0 +1,149 @@
+"""Every page there is, as somebody meets it who uses the registry: for axe-core and for screenshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from playwright.sync_api import Page
+
+from tests.support import accounts
+from tests.support.accounts import Account
+from tests.support.server import Server
+from tests.support.wire import request
+from tests.web import people
+
+README = """# Core
+
+[![a badge](https://badges.example/core.svg)](https://example.com/core)
+
+What holds it *together*: `core()`, lists, tables, code.
+
+## Use
+
+```js
+import core from "core"; // a line that is long enough to need scrolling on the screen of a phone, as many are
+core();
+```
+
+| Option | Default | What it does |
+| --- | --- | --- |
+| `depth` | 3 | How deep it goes |
+| `strict` | false | Whether it minds |
+
+- [x] done
+- [ ] to do
+
+> A quotation.
+
+[A file beside this](docs/more.md), and [Use](#use) above.
+"""
+MANIFEST = {
+    "description": "What holds it together",
+    "keywords": ["core", "together", "small"],
+    "license": "MIT",
+    "homepage": "https://example.com/core",
+    "repository": {"type": "git", "url": "git+https://github.com/acme/core.git"},
+    "dependencies": {"left": "^1.0.0", "right": "~2.1.0"},
+    "peerDependencies": {"middle": ">=3"},
+    "engines": {"node": ">=20"},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What the pages are about."""
+
+    server: Server
+    alice: Account
+    package: str
+
+
+def build(server: Server) -> World:
+    """An account with two-factor authentication, packages, tokens of every kind."""
+    alice = accounts.enrol(accounts.sign_up(server))
+    package = accounts.fresh_name("core")
+    token = accounts.automation_token(alice)
+    for version, name in (("1.0.0", package), ("1.1.0", package), ("2.0.0-beta.1", package), ("1.0.0", f"{package}-x")):
+        document = accounts.publish_document(name, version, readme=README, **MANIFEST)
+        answer = request(server, "PUT", f"/{name}", token=token, body=document)
+        assert answer.status == 201, answer
+    for _ in range(3):
+        request(server, "GET", f"/{package}/-/{package}-1.0.0.tgz")
+    accounts.publish_token(alice)
+    accounts.make_token(alice, name="only core", packages=[package], packages_and_scopes_permission="read-write")
+    return World(server, alice, package)
+
+
+def visited(page: Page, world: World) -> Iterator[str]:
+    """Goes from page to page; where each is open, yields its name."""
+    yield from _signed_out(page, world)
+    yield from _enrolment(page, world)
+    yield from _settings(page, world)
+
+
+def _signed_out(page: Page, world: World) -> Iterator[str]:
+    for name, path in (
+        ("home", "/"),
+        ("search", f"/search?q={world.package}"),
+        ("search-nothing", "/search?q=nothing-is-called-so"),
+        ("package", f"/package/{world.package}"),
+        ("package-version", f"/package/{world.package}/v/2.0.0-beta.1"),
+        ("user", f"/~{world.alice.name}"),
+        ("guide", "/guide"),
+        ("sign-up", "/signup"),
+        ("sign-in", "/login"),
+    ):
+        page.goto(path)
+        yield name
+    page.goto("/login")
+    page.get_by_label("Username").fill(world.alice.name)
+    page.get_by_label("Password").fill(world.alice.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("One-time password").wait_for()
+    yield "sign-in-code"
+    page.get_by_role("button", name="Use another account").click()
+    page.get_by_label("Password").wait_for()
+
+
+def _enrolment(page: Page, world: World) -> Iterator[str]:
+    bob = people.sign_up(page, world.server)
+    yield "2fa-off"
+    for name in ("tokens", "packages"):
+        page.goto(f"/settings/~/{name}")
+        yield f"{name}-empty"
+    page.goto("/settings/~/2fa")
+    page.get_by_role("button", name="Add authenticator app").click()
+    page.get_by_label("Password").wait_for()
+    yield "confirm-password"
+    page.get_by_label("Password").fill(bob.password)
+    page.get_by_role("button", name="Continue").click()
+    key = page.locator("#key")
+    key.wait_for()
+    yield "wizard"
+    bob.secret = key.inner_text().replace(" ", "")
+    page.get_by_label("One-time password").fill(bob.code())
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Recovery codes").wait_for()
+    yield "recovery-codes"
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You are signed out.").wait_for()
+
+
+def _settings(page: Page, world: World) -> Iterator[str]:
+    people.sign_in(page, world.alice)
+    for name in ("profile", "password", "2fa", "tokens", "packages", "sessions", "security"):
+        page.goto(f"/settings/~/{name}")
+        yield name
+    page.goto("/settings/~/tokens/new")
+    yield "token-new"
+    page.get_by_role("radio", name="Automation").check()
+    page.get_by_label("Token name").fill("release")
+    page.get_by_role("button", name="Generate token").click()
+    page.locator("#token").wait_for()
+    yield "token-made"
+    page.goto("/settings/~/2fa")
+    page.get_by_role("button", name="Make new recovery codes").click()
+    page.get_by_label("One-time password").wait_for()
+    yield "confirm-code"
