@@ -161,8 +161,12 @@ def _parsed(call: Call) -> Sequence[tuple[str, str]]:
 
 
 def safe_path(text: str) -> str | None:
-    """The text, if it is a path of this registry and nothing that a browser takes for another address."""
-    if not text.startswith("/") or text.startswith("//") or "\\" in text or not text.isprintable() or " " in text:
+    """The text, if it is a path of this registry and nothing that a browser takes for another address.
+
+    Addresses are ASCII: other characters are written with per cent signs, and a header could not hold them.
+    """
+    plain = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+    if not plain or not text.startswith("/") or text.startswith("//"):
         return None
     parts = urlsplit(text)
     return text if not parts.scheme and not parts.netloc and len(text) <= LONGEST_FIELD else None
