@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route, Router
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twokey.authority.principal import Caller
@@ -72,7 +72,9 @@ def application(registry: Registry, port: int) -> ASGIApp:
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
     app = Starlette(routes=api, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    pages = Router(server.routes(web_routes.PAGES, PAGES), redirect_slashes=False, default=app)
+    pages = Starlette(routes=server.routes(web_routes.PAGES, PAGES), exception_handlers=handlers)
+    pages.router.redirect_slashes = False
+    pages.router.default = app
     return _Outermost(app, pages, server)
 
 

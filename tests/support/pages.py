@@ -90,6 +90,11 @@ class Browser:
             return self.get(f"{action}?{urlencode(fields)}")
         return self.post(action, fields, {"origin": f"http://{self.server.host}", "sec-fetch-site": "same-origin"})
 
+    def submit_again(self, action: str, page: Page, /, **values: str) -> Page:
+        """Sends the form of an earlier page."""
+        self.page = page
+        return self.submit(action, **values)
+
     def send(
         self,
         method: str,

@@ -77,6 +77,7 @@ class Principal:
     token_id: int | None = None
     token_key: str | None = None
     token_name: str | None = None
+    token_expires_at: int | None = None
     limits: TokenLimits = TokenLimits()
     password_proved: bool = False  # Basic authentication has shown the password in this very request
     session_id: int | None = None

@@ -90,6 +90,7 @@ class Authenticator:
             token_id=listed.id,
             token_key=listed.key,
             token_name=listed.name,
+            token_expires_at=listed.expires_at,
             limits=listed.limits,
         )
         if found.touch_due:

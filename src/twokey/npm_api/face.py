@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.types import Scope
 
+from twokey.authority.actions import Action
 from twokey.authority.principal import Caller
+from twokey.clock import DAY
 from twokey.http.answers import Answer, error_answer
 from twokey.http.caller import caller_from
 from twokey.http.routing import Call, Guarded, answered
 from twokey.registry import Registry
+
+NOTICE_DAYS = 14
 
 
 class NpmFace:
@@ -19,8 +25,18 @@ class NpmFace:
         return caller_from(registry, scope, ignore_credentials=route.ignores_credentials)
 
     def run(self, call: Call, route: Guarded) -> Answer:
-        """The handler's answer."""
-        return answered(call, route.handler)
+        """The handler's answer; and, where the token in hand ends soon, a notice that says so."""
+        answer = answered(call, route.handler)
+        ends = call.caller.principal.token_expires_at
+        if ends is None or "npm-notice" in answer.headers or call.actions == {Action.READ_PACKAGE}:
+            return answer  # npm prints one notice for each answer, and an install has hundreds
+        days = -(-(ends - call.caller.received_at) // DAY)
+        if days > NOTICE_DAYS:
+            return answer
+        sentence = (
+            f"This token ends in {days} {'day' if days == 1 else 'days'}: rotate it at {call.base}/settings/~/tokens"
+        )
+        return replace(answer, headers={**answer.headers, "npm-notice": sentence})
 
     def error(self, error: Exception, registry: Registry, scope: Scope, base: str) -> Answer:
         """`{"error": sentence}` with the status and headers that npm understands."""
