@@ -158,7 +158,7 @@ class World:
             text, made = tokens.mint(tx, person.id, wish, self.registry.lifetimes)
         return text, Principal(
             kind=made.kind, user_id=person.id, user_name=person.name, token_id=made.id, token_key=made.key,
-            token_name=made.name, limits=made.limits,
+            token_name=made.name, token_expires_at=made.expires_at, limits=made.limits,
         )  # fmt: skip
 
     def token(

@@ -142,6 +142,19 @@ def test_a_rotated_token_ends_when_its_overlap_does(
     assert (whoami(server, old), whoami(server, new)) == (401, 200)
 
 
+def test_a_token_is_rotated_once(alice: Account, browser: Browser) -> None:
+    """A second time would count its days from the overlap."""
+    generate(browser, type="automation", name="ci")
+    key = str(listed(alice)[0]["key"])
+    browser.get(PAGE)
+    browser.submit(f"{PAGE}/rotate", key=key, overlap="24")
+    browser.get(PAGE)
+    again = browser.submit(f"{PAGE}/rotate", key=key, overlap="24")
+    assert again.status == 400
+    assert "rotated already" in again.words
+    assert len(listed(alice)) == 2
+
+
 @pytest.mark.parametrize("way", ["revoke", "rotate"])
 def test_a_token_of_somebody_else_is_out_of_reach(server: Server, browser: Browser, way: str) -> None:
     bob = accounts.enrol(accounts.sign_up(server))

@@ -139,6 +139,7 @@ class Token(Table):
     last_used_address: Mapped[str | None] = mapped_column(Text)
     last_used_agent: Mapped[str | None] = mapped_column(Text)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    rotated_at: Mapped[int | None] = mapped_column(BigInteger)  # when it got a successor
 
 
 class Session(Table):

@@ -33,9 +33,8 @@ class NpmFace:
         days = -(-(ends - call.caller.received_at) // DAY)
         if days > NOTICE_DAYS:
             return answer
-        sentence = (
-            f"This token ends in {days} {'day' if days == 1 else 'days'}: rotate it at {call.base}/settings/~/tokens"
-        )
+        left = "1 day" if days == 1 else f"{days} days"
+        sentence = f"This token ends in {left}: rotate it at {call.base}/settings/~/tokens"
         return replace(answer, headers={**answer.headers, "npm-notice": sentence})
 
     def error(self, error: Exception, registry: Registry, scope: Scope, base: str) -> Answer:

@@ -127,11 +127,15 @@ def rotate(tx: Transaction, user_id: int, key: str, overlap_hours: int, lifetime
         raise NotFound("There is no such token: it may have been revoked or have ended.")
     if old.kind is CredentialKind.LOGIN:
         raise Invalid("A login token is replaced by npm login, not rotated.")
+    rotated = select(Token.rotated_at).where(Token.id == old.id)
+    if tx.connection.execute(rotated).scalar_one() is not None:
+        raise Invalid("This token was rotated already: rotate its successor, or revoke it.")
     days = None if old.expires_at is None else max(1, -(-(old.expires_at - old.created_at) // DAY))
     text, made = mint(tx, user_id, Wish(old.kind, old.name, old.limits, old.description, days), lifetimes)
     ends = tx.now + overlap_hours * HOUR
-    if old.expires_at is None or old.expires_at > ends:
-        tx.connection.execute(update(Token).where(Token.id == old.id).values(expires_at=ends))
+    if old.expires_at is not None:
+        ends = min(ends, old.expires_at)
+    tx.connection.execute(update(Token).where(Token.id == old.id).values(expires_at=ends, rotated_at=tx.now))
     tx.record(
         Event.TOKEN_ROTATE, resource=f"token:{key}", details={"successor": made.key, "overlap_hours": overlap_hours}
     )

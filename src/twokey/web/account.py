@@ -25,7 +25,8 @@ def account_of(visit: Visit) -> Account:
 
 def to_profile(visit: Visit) -> Answer:
     """`GET /settings`: on to the profile."""
-    visit.ask(Action.READ_PROFILE)
+    visit.params.setdefault("user", "~")
+    visit.own(Action.READ_PROFILE)
     return redirect("/settings/~/profile")
 
 

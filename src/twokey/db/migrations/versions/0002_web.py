@@ -16,6 +16,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Makes the tables; the full text index is of each database's own kind."""
     op.add_column("authenticators", sa.Column("session_id", sa.BigInteger(), nullable=True))
+    op.add_column("tokens", sa.Column("rotated_at", sa.BigInteger(), nullable=True))
     _sessions()
     _packages()
     if op.get_bind().dialect.name == "sqlite":
@@ -108,4 +109,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_sessions_last_used_at"), table_name="sessions")
     op.drop_index(op.f("ix_sessions_user_id"), table_name="sessions")
     op.drop_table("sessions")
+    op.drop_column("tokens", "rotated_at")
     op.drop_column("authenticators", "session_id")
