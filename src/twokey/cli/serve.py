@@ -22,6 +22,7 @@ from twokey.cli.context import opened
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
 from twokey.settings import Settings
+from twokey.web.visit import trustworthy
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 8
@@ -182,6 +183,7 @@ def banner(settings: Settings, port: int) -> str:
         f"twokey {twokey.__version__} listens on {local}/",
         "",
         f"  use it              npm config set registry {address}",
+        f"  in a browser        {address}",
         f"  an account          npm adduser --auth-type=legacy   (sign-up is {sign_up}; npm 12: next line)",
         f"                      {shlex.join([*program, 'admin', 'user', 'create', 'NAME'])}",
         f"  an administrator    {shlex.join([*program, 'admin', 'user', 'grant', 'NAME'])}",
@@ -190,6 +192,11 @@ def banner(settings: Settings, port: int) -> str:
     ]
     if settings.database is not None:
         lines.insert(-2, "                      (these commands need the server's TWOKEY_DATABASE, too)")
+    if not trustworthy(settings):
+        lines += [
+            "",
+            f"  Warning: {address} is plain http, so passwords and codes can be read on the way: put TLS before it.",
+        ]
     return "\n".join(lines)
 
 
