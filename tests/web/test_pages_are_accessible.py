@@ -46,6 +46,16 @@ def test_axe_finds_nothing(new_page: NewPage, world: catalogue.World, scheme: st
     assert {name: found for name, found in seen.items() if found} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_page_that_is_not_there(new_page: NewPage, complaints: list[str], scheme: str) -> None:
+    page = new_page(color_scheme=scheme)
+    page.goto("/package/there-is-no-such-thing")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    assert faults(page) == []
+    assert len(complaints) == 1  # the browser's own line about the 404
+    complaints.clear()
+
+
 def test_axe_finds_what_is_wrong(new_page: NewPage) -> None:
     """A checker that finds nothing anywhere checks nothing."""
     page = new_page()
