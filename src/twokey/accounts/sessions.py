@@ -64,6 +64,11 @@ class Sessions:
         with self._database.write() as connection:
             return _insert(connection, user_id, at, address, user_agent, pending=True, stepped_up=False)
 
+    def end_pending(self, session_id: int) -> None:
+        """Forgets that the password was right: its secret is dead."""
+        with self._database.write() as connection:
+            connection.execute(delete(Session).where(Session.id == session_id, Session.pending))
+
     def step_up(self, session_id: int, at: int) -> str:
         """Notes that a second factor was shown at `at` (µs). Returns the session's new secret; the old one is dead."""
         secret = new_secret()
@@ -103,7 +108,7 @@ def hashed(secret: str) -> bytes:
 
 
 def open_session(tx: Transaction, user_id: int, *, stepped_up: bool, replaces: int | None = None) -> str:
-    """Opens a session for the account, in place of the pending one `replaces`. Returns its secret."""
+    """Opens a session for the account, in place of the one `replaces` that the browser had. Returns its secret."""
     caller = tx.permit.caller
     if replaces is not None:
         tx.connection.execute(delete(Session).where(Session.id == replaces))

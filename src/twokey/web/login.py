@@ -38,6 +38,7 @@ def signup_page(visit: Visit) -> Answer:
 def sign_up(visit: Visit) -> Answer:
     """`POST /signup`: makes the account and signs in at once; the mail address is proven later."""
     registry, name, email = visit.registry, visit.one("username"), visit.one("email")
+    former = visit.caller.principal.session_id or visit.caller.principal.login_session_id
     visit.caller = replace(visit.caller, principal=ANONYMOUS)
     try:
         permit = visit.require(Action.SIGN_UP, Target(account=name))
@@ -46,7 +47,7 @@ def sign_up(visit: Visit) -> Answer:
         password_hash = registry.passwords.hash(visit.one("password"), context=(name, email, email.partition("@")[0]))
         with registry.door.write(permit) as tx:
             user_id = users.create(tx, name, email, password_hash)
-            visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False)
+            visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False, replaces=former)
     except (Invalid, Refused, Throttled, Busy) as error:
         return _signup_form(visit, error)
     return redirect(safe_path(visit.one("next")) or "/settings/~/2fa", done="welcome")
@@ -112,7 +113,10 @@ def _second_factor_next(visit: Visit, name: str) -> Answer:
 def _restart(visit: Visit) -> Answer:
     """Forgets whose password was shown, to sign in as somebody else."""
     visit.require(Action.PING, Target())
-    visit.new_secret = ""
+    waiting = visit.caller.principal.login_session_id
+    if waiting is not None:
+        visit.registry.sessions.end_pending(waiting)
+        visit.new_secret = ""
     return redirect(_with_next("/login", _next(visit)))
 
 
