@@ -84,14 +84,14 @@ def save_password(visit: Visit) -> Answer:
         permit = visit.ask(Action.CHANGE_PASSWORD)
         context = (account.name, account.email, account.email.partition("@")[0])
         password_hash = visit.registry.passwords.hash(new, context=context)
+        with visit.registry.door.write(permit) as tx:
+            users.change_password(tx, account.id, account.name, password_hash)
+            users.end_continuations(tx, account.id)
+            sessions.end_others(tx, account.id)
     except Invalid as error:
         return render.page(visit, "password.html", 400, account=account, problem=error.message)
     except (PasswordRequired, ProofRequired) as error:
         return render.page(visit, "password.html", confirm.status(error), account=account, problem=error.message)
-    with visit.registry.door.write(permit) as tx:
-        users.change_password(tx, account.id, account.name, password_hash)
-        users.end_continuations(tx, account.id)
-        sessions.end_others(tx, account.id)
     if permit.proof is None:  # a proof gives the session a new secret; a password does so here
         session_id = visit.caller.principal.session_id
         assert session_id is not None

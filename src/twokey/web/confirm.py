@@ -22,7 +22,7 @@ def ask(visit: Visit, error: TwokeyError, path: str, form: Sequence[tuple[str, s
     """Keeps the form and asks for what is missing. 200 when nothing was shown yet, else the status of the refusal."""
     session_id = visit.caller.principal.session_id
     assert session_id is not None
-    kept = [(name, value) for name, value in form if name not in EVIDENCE]
+    kept = [(name, value) for name, value in form if name not in EVIDENCE and "password" not in name]
     key = visit.registry.interrupted_forms.keep(session_id, path, kept, visit.caller.received_at)
     wants_password = isinstance(error, PasswordRequired) or (
         not isinstance(error, ProofRequired) and bool(visit.one("password"))

@@ -49,7 +49,9 @@ class PageFace:
             if not (asks and visit.signed_in and visit.method == "POST"):
                 raise
             answer = confirm.ask(visit, error, visit.path, visit.form)
-        self._note_proof(visit)
+        else:
+            if answer.status < 400:  # what is refused has not used the code up: it must not count twice
+                self._note_proof(visit)
         return _with_cookie(answer, visit)
 
     def _note_proof(self, visit: Visit) -> None:
