@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from twokey.accounts import users
+from twokey.accounts import sessions, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
@@ -160,6 +160,7 @@ def password(ctx: click.Context, name: str, password_stdin: bool) -> None:
         with work.registry.door.write(work.permit(Action.CHANGE_PASSWORD, name)) as tx:
             users.change_password(tx, account.id, name, password_hash)
             users.end_continuations(tx, account.id)
+            sessions.end_others(tx, account.id)
     click.echo(f"The account {name} has a new password.")
 
 

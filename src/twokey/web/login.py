@@ -13,12 +13,12 @@ from twokey.authority.principal import ANONYMOUS
 from twokey.errors import (
     Busy,
     Invalid,
-    PasswordRequired,
     ProofReason,
     ProofRequired,
     Refused,
     Throttled,
     TwokeyError,
+    Unauthenticated,
 )
 from twokey.http.answers import Answer
 from twokey.web import confirm, render
@@ -77,7 +77,7 @@ def log_in(visit: Visit) -> Answer:
         if error.reason is ProofReason.MISSING and login_of is None:
             return _second_factor_next(visit, name)
         return _login_form(visit, error)
-    except (PasswordRequired, Throttled, Busy) as error:
+    except (Unauthenticated, Throttled, Busy) as error:  # a wrong password, a closed account
         return _login_form(visit, error)
     with visit.registry.door.write(permit) as tx:
         tx.record(Event.LOGIN_OK, account=name, resource=f"user:{name}")
