@@ -43,6 +43,7 @@ ALLOWED: dict[str, dict[str, set[str] | None]] = {
     },
     "twokey.audit.trail": {"anonymous_refusals": None},
     "twokey.accounts.passwords": {"users": {"password_hash"}},
+    "twokey.packages.downloads": {"downloads": None},
     "twokey.registry": {"instance_secrets": None},
 }  # fmt: skip
 

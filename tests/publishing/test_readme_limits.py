@@ -46,6 +46,7 @@ WHOLE = {
     "a deep list and blank lines": "- " * 2000 + "a\n" + filled("\n", HALF),
     "deep quotes and lazy lines": ">" * 20000 + "a\n" + filled("b\n", HALF),
     "many attributes": "<div>\n<a " + "".join(f"a{n}=b " for n in range(25000)) + ">",
+    "ends of a script without an end": "<div>\n<script>" + filled("</script ", LONGEST - 20),
     "quotes in a tag": "<div>\n<a " + '"' * (LONGEST - 10) + ">",
 }
 INPUTS = {

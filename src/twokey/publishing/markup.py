@@ -88,6 +88,8 @@ _ATTRIBUTE = re.compile(
     r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'=<>`]++)))?""", re.ASCII
 )  # fmt: skip
 _HEADING = re.compile("h([1-6])")
+_COMMENT_END, _MARK_END, _BEGINS_TAG = re.compile("-->"), re.compile(">"), re.compile("</?[a-zA-Z]")
+_ENDS = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE | re.ASCII) for name in DROPPED}
 
 
 def rewritten(source: str, repository: Repository | None) -> str:
@@ -112,7 +114,8 @@ def rewritten(source: str, repository: Repository | None) -> str:
             if tag[1]:
                 page.end(name)
             elif name in DROPPED:
-                end = after(_ends(name), end) or end
+                closing = after(_ENDS[name], end)
+                end = end if closing is None else after(_MARK_END, closing - 1) or len(source)
             else:
                 page.start(name, tag[3])
         elif _BEGINS_TAG.match(source, start):
@@ -122,14 +125,6 @@ def rewritten(source: str, repository: Repository | None) -> str:
         position = start + 1 if end is None else end
     page.text(source[position:])
     return page.finished()
-
-
-_COMMENT_END, _MARK_END, _BEGINS_TAG = re.compile("-->"), re.compile(">"), re.compile("</?[a-zA-Z]")
-_ENDS = {name: re.compile(rf"</{name}[^>]*>", re.IGNORECASE | re.ASCII) for name in DROPPED}
-
-
-def _ends(name: str) -> re.Pattern[str]:
-    return _ENDS[name]
 
 
 def _attributes(text: str) -> dict[str, str]:
