@@ -147,6 +147,13 @@ class Browser:
         assert page.status == 200, page.answer
         return page
 
+    def is_signed_in(self, cookie: str | None = None) -> bool:
+        """Whether the cookie (this browser's own unless named) opens a page of settings."""
+        headers = {"cookie": f"{self.cookie_name}={cookie or self.cookie}"}
+        answer = self.send("GET", "/settings/~/profile", headers=headers)
+        assert answer.status in (200, 303), answer
+        return answer.status == 200
+
     def confirm(self, **proof: str) -> Page:
         """Answers the page that asks for a password or a code."""
         return self.submit("/confirm", **proof)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
+from tests.support import accounts, pages
+from tests.support.accounts import Account
 from tests.support.server import Server
 
 MISSING = "Chromium is not installed (Debian: apt-get install chromium)"
@@ -26,16 +28,36 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
+def chromium_path() -> str:
     """The browser that is installed; otherwise the test is skipped, and in CI it fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
         pytest.skip(MISSING)
-    browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
+    """That browser, running."""
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def alice(server: Server) -> Account:
+    """An account with two-factor authentication."""
+    return accounts.enrol(accounts.sign_up(server))
+
+
+@pytest.fixture
+def browser(server: Server, alice: Account) -> pages.Browser:
+    """Her browser over plain HTTP, signed in with a code a moment ago: what takes a recent one is open."""
+    found = pages.Browser(server)
+    found.sign_in(alice)
+    return found
 
 
 @pytest.fixture

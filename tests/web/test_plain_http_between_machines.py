@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Playwright, expect
 
 from tests.support.accounts import PASSWORD
 from tests.support.ports import free_port
 from tests.support.server import Server
-from tests.web.conftest import MISSING
 
 
-def test_sign_up_works_with_a_warning_and_copy_selects(playwright: Playwright, tmp_path: Path) -> None:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+def test_sign_up_works_with_a_warning_and_copy_selects(
+    playwright: Playwright, chromium_path: str, tmp_path: Path
+) -> None:
     port = free_port()
     settings = {"TWOKEY_PORT": str(port), "TWOKEY_URL": f"http://registry.lan:{port}", "TWOKEY_SIGNUP": "open"}
     with Server(tmp_path / "lan", settings) as server:
         assert "is plain http" in server.log
         lan = "--host-resolver-rules=MAP registry.lan 127.0.0.1"
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", lan])
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", lan])
         page = browser.new_page()
         page.goto(f"http://registry.lan:{port}/signup")
         expect(page.get_by_text("This connection is not encrypted.")).to_be_visible()

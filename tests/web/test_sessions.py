@@ -16,14 +16,6 @@ HOUR, FIVE_MINUTES = 3600, 300
 PAGE = "/settings/~/profile"
 
 
-def is_open(browser: Browser, cookie: str | None = None) -> bool:
-    """Whether the cookie (the browser's own unless named) opens a page of settings."""
-    headers = {"accept": HTML, "cookie": f"{browser.cookie_name}={cookie or browser.cookie}"}
-    answer = request(browser.server, "GET", PAGE, headers=headers)
-    assert answer.status in (200, 303), answer
-    return answer.status == 200
-
-
 def test_a_cookie_from_before_a_sign_up_opens_nothing_after_it(server: Server) -> None:
     browser = Browser(server)
     browser.get("/signup")
@@ -31,8 +23,8 @@ def test_a_cookie_from_before_a_sign_up_opens_nothing_after_it(server: Server) -
     assert planted
     browser.sign_up()
     assert browser.cookie != planted
-    assert is_open(browser)
-    assert not is_open(browser, planted)
+    assert browser.is_signed_in()
+    assert not browser.is_signed_in(planted)
 
 
 def test_every_proof_changes_the_cookie_and_the_old_one_is_dead(server: Server) -> None:
@@ -52,7 +44,7 @@ def test_every_proof_changes_the_cookie_and_the_old_one_is_dead(server: Server) 
     browser.submit("/settings/~/password", otp=alice.fresh_code(), new_password=OTHER_PASSWORD)
     seen.append(browser.cookie)
     assert len(set(seen)) == len(seen)
-    assert [is_open(browser, cookie) for cookie in seen] == [False, False, False, False, True]
+    assert [browser.is_signed_in(cookie) for cookie in seen] == [False, False, False, False, True]
 
 
 def test_a_new_password_without_2fa_changes_the_cookie_too(server: Server) -> None:
@@ -64,8 +56,8 @@ def test_a_new_password_without_2fa_changes_the_cookie_too(server: Server) -> No
     assert browser.cookie == before
     browser.submit("/settings/~/password", password=PASSWORD, new_password=OTHER_PASSWORD)
     assert browser.cookie != before
-    assert not is_open(browser, before)
-    assert is_open(browser)
+    assert not browser.is_signed_in(before)
+    assert browser.is_signed_in()
 
 
 def test_the_cookie_is_bound_to_the_host_and_hidden_from_scripts(server: Server) -> None:
@@ -87,16 +79,16 @@ def test_on_plain_http_between_machines_sign_in_works_and_the_warning_is_there(t
         fields = dict(page.form("/signup").fields) | filled
         answer = browser.send("POST", "/signup", fields, {**lan, "origin": "http://registry.lan"})
         assert answer.status == 303, answer
-        assert is_open(browser)
+        assert browser.is_signed_in()
 
 
 def test_a_session_ends_after_an_hour_without_use(server: Server) -> None:
     browser = Browser(server)
     browser.sign_up()
     server.advance(HOUR - 5)
-    assert is_open(browser)
+    assert browser.is_signed_in()
     server.advance(HOUR + 5)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
 
 
 def test_a_session_ends_after_twelve_hours_of_use(server: Server) -> None:
@@ -104,9 +96,9 @@ def test_a_session_ends_after_twelve_hours_of_use(server: Server) -> None:
     browser.sign_up()
     for _ in range(23):
         server.advance(HOUR // 2)
-        assert is_open(browser)
+        assert browser.is_signed_in()
     server.advance(HOUR // 2)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
 
 
 def test_a_sign_out_ends_it(server: Server) -> None:
@@ -116,7 +108,7 @@ def test_a_sign_out_ends_it(server: Server) -> None:
     browser.get("/")
     browser.submit("/logout")
     assert browser.cookie != cookie
-    assert not is_open(browser, cookie)
+    assert not browser.is_signed_in(cookie)
 
 
 @pytest.mark.parametrize("change", ["password", "enable", "disable"])
@@ -126,7 +118,7 @@ def test_a_change_by_npm_ends_the_sessions(server: Server, change: str) -> None:
         accounts.enrol(alice)
     browser = Browser(server)
     browser.sign_in(alice)
-    assert is_open(browser)
+    assert browser.is_signed_in()
     if change == "password":
         body: dict[str, object] = {"password": {"old": alice.password, "new": OTHER_PASSWORD}}
         assert alice.ask("POST", PROFILE, body=body).status == 200
@@ -135,7 +127,7 @@ def test_a_change_by_npm_ends_the_sessions(server: Server, change: str) -> None:
     else:
         body = {"tfa": {"mode": "disable", "password": alice.password}}
         assert alice.ask("POST", PROFILE, otp=alice.fresh_code(), body=body).status == 200
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
 
 
 def test_a_change_in_a_browser_ends_the_other_sessions_and_keeps_its_own(server: Server) -> None:
@@ -145,8 +137,8 @@ def test_a_change_in_a_browser_ends_the_other_sessions_and_keeps_its_own(server:
     other.sign_in(alice)
     browser.get("/settings/~/password")
     browser.submit("/settings/~/password", password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert is_open(browser)
-    assert not is_open(other)
+    assert browser.is_signed_in()
+    assert not other.is_signed_in()
 
 
 def test_sessions_are_listed_and_each_can_be_ended(server: Server) -> None:
@@ -157,8 +149,8 @@ def test_sessions_are_listed_and_each_can_be_ended(server: Server) -> None:
     page = browser.get("/settings/~/sessions")
     assert "From 127.0.0.9" in page.words
     browser.submit("/settings/~/sessions/end")
-    assert not is_open(other)
-    assert is_open(browser)
+    assert not other.is_signed_in()
+    assert browser.is_signed_in()
     ended = browser.submit_again("/settings/~/sessions/end", page)
     assert ended.status == 404
 
@@ -171,7 +163,7 @@ def test_a_session_of_somebody_else_cannot_be_ended(server: Server) -> None:
     key = dict(victim.get("/settings/~/sessions").form("/settings/~/sessions/end").fields)["key"]
     thief.get("/settings/~/sessions")
     assert thief.submit("/settings/~/sessions/end", key=key).status == 404
-    assert is_open(spare)
+    assert spare.is_signed_in()
 
 
 def test_two_credentials_are_one_too_many(server: Server) -> None:
@@ -194,11 +186,11 @@ def test_a_password_alone_opens_no_page_and_its_wait_for_the_code_ends(server: S
     browser = Browser(server)
     browser.get("/login")
     browser.submit("/login", username=alice.name, password=alice.password)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
     server.advance(FIVE_MINUTES + 1)
     late = browser.submit("/login", otp=alice.code())
     assert late.status != 303
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
 
 
 def test_the_database_holds_no_cookie(server: Server) -> None:

@@ -9,8 +9,8 @@ from tests.support.accounts import Account
 from tests.support.pages import Browser, Page
 from tests.support.server import Server
 from tests.support.wire import Answer, request
+from tests.web.token_pages import PAGE, generate, secret_of
 
-PAGE, NEW = "/settings/~/tokens", "/settings/~/tokens/new"
 DAY = 86400
 PAGES = ("profile", "password", "sessions", "security", "packages", "2fa", "tokens", "tokens/new")
 TYPED = {
@@ -23,30 +23,6 @@ TYPED = {
     "permission": "read-only",
     "bypass": "yes",
 }
-
-
-@pytest.fixture
-def alice(server: Server) -> Account:
-    """An account with two-factor authentication."""
-    return accounts.enrol(accounts.sign_up(server))
-
-
-@pytest.fixture
-def browser(server: Server, alice: Account) -> Browser:
-    """Her browser, signed in with a code a moment ago."""
-    found = Browser(server)
-    found.sign_in(alice)
-    return found
-
-
-def generate(browser: Browser, **fields: str) -> Page:
-    browser.get(NEW)
-    return browser.submit(PAGE, **fields)
-
-
-def secret_of(page: Page) -> str:
-    assert page.status == 200, page.answer
-    return next(word for word in page.words.split() if word.startswith("npm_") and len(word) == 40)
 
 
 def listed(account: Account) -> dict[str, dict[str, object]]:

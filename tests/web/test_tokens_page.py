@@ -8,35 +8,12 @@ import pytest
 
 from tests.support import accounts
 from tests.support.accounts import TOKENS, Account
-from tests.support.pages import Browser, Page
+from tests.support.pages import Browser
 from tests.support.server import Server
 from tests.support.wire import request
+from tests.web.token_pages import NEW, PAGE, generate, secret_of
 
-PAGE, NEW = "/settings/~/tokens", "/settings/~/tokens/new"
 DAY = 86400
-
-
-@pytest.fixture
-def alice(server: Server) -> Account:
-    """An account with two-factor authentication."""
-    return accounts.enrol(accounts.sign_up(server))
-
-
-@pytest.fixture
-def browser(server: Server, alice: Account) -> Browser:
-    """Her browser, signed in with a code: what takes a recent one is open."""
-    found = Browser(server)
-    found.sign_in(alice)
-    return found
-
-
-def generate(browser: Browser, **fields: str) -> Page:
-    browser.get(NEW)
-    return browser.submit(PAGE, **fields)
-
-
-def secret_of(page: Page) -> str:
-    return next(word for word in page.words.split() if word.startswith("npm_") and len(word) == 40)
 
 
 def listed(account: Account) -> list[dict[str, object]]:

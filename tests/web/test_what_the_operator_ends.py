@@ -26,20 +26,13 @@ def operate(server: Server, *args: str, stdin: str = "") -> None:
     assert (done.returncode, done.stderr) == (0, ""), done
 
 
-def is_open(browser: Browser) -> bool:
-    """Whether the browser's cookie opens a page of settings."""
-    answer = browser.send("GET", PROFILE)
-    assert answer.status in (200, 303), answer
-    return answer.status == 200
-
-
 def test_a_closed_account_s_session_opens_nothing_and_changes_nothing(server: Server) -> None:
     browser, account = signed_in(server)
     bystander, _ = signed_in(server)
     browser.get(PROFILE)
     form = dict(browser.page.form(PROFILE).fields) | {"fullname": "Bob"}
     operate(server, "user", "disable", account.name)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
     assert account.name not in browser.get("/").words
     for path, fields in ((PROFILE, form), (TOKENS, {**form, "type": "publish", "password": PASSWORD})):
         answer = browser.send("POST", path, fields)
@@ -48,8 +41,8 @@ def test_a_closed_account_s_session_opens_nothing_and_changes_nothing(server: Se
     page = browser.submit("/login", username=account.name, password=account.password)
     assert page.status == 401
     assert "This account is closed" in page.problem
-    assert not is_open(browser)
-    assert is_open(bystander)
+    assert not browser.is_signed_in()
+    assert bystander.is_signed_in()
     operate(server, "user", "enable", account.name)
     assert account.profile()["fullname"] is None
     assert len(account.ask("GET", accounts.TOKENS).json["objects"]) == 1, "the login token that it had"
@@ -63,7 +56,7 @@ def test_a_closed_account_s_half_sign_in_is_not_finished(server: Server) -> None
     operate(server, "user", "disable", account.name)
     fields = dict(waiting.form("/login").fields) | {"otp": account.fresh_code()}
     assert browser.post("/login", fields).status in (401, 403)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
 
 
 @pytest.mark.parametrize("second_factor", [False, True])
@@ -71,17 +64,17 @@ def test_a_password_that_the_operator_gave_ends_every_session(server: Server, se
     browser, account = signed_in(server, second_factor=second_factor)
     bystander, _ = signed_in(server)
     operate(server, "user", "password", account.name, "--password-stdin", stdin=f"{OTHER_PASSWORD}\n")
-    assert not is_open(browser)
-    assert is_open(bystander)
+    assert not browser.is_signed_in()
+    assert bystander.is_signed_in()
     account.password = OTHER_PASSWORD
     browser.sign_in(account)
-    assert is_open(browser)
+    assert browser.is_signed_in()
 
 
 def test_a_second_factor_that_the_operator_took_away_ends_every_session(server: Server) -> None:
     browser, account = signed_in(server, second_factor=True)
     operate(server, "second-factor", "reset", account.name)
-    assert not is_open(browser)
+    assert not browser.is_signed_in()
     account.secret = ""
     browser.sign_in(account)
-    assert is_open(browser)
+    assert browser.is_signed_in()

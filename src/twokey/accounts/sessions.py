@@ -71,20 +71,18 @@ class Sessions:
 
     def step_up(self, session_id: int, at: int) -> str:
         """Notes that a second factor was shown at `at` (µs). Returns the session's new secret; the old one is dead."""
-        secret = new_secret()
-        with self._database.write() as connection:
-            connection.execute(
-                update(Session)
-                .where(Session.id == session_id)
-                .values(stepped_up_at=at, secret_hash=hashed(secret), last_used_at=at)
-            )
-        return secret
+        return self._renewed(session_id, stepped_up_at=at, last_used_at=at)
 
     def renew(self, session_id: int) -> str:
         """Gives the session a new secret. Returns it; the old one is dead."""
+        return self._renewed(session_id)
+
+    def _renewed(self, session_id: int, **values: int) -> str:
         secret = new_secret()
         with self._database.write() as connection:
-            connection.execute(update(Session).where(Session.id == session_id).values(secret_hash=hashed(secret)))
+            connection.execute(
+                update(Session).where(Session.id == session_id).values(secret_hash=hashed(secret), **values)
+            )
         return secret
 
     def touch(self, session_id: int, at: int, address: str, user_agent: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from twokey.accounts import sessions
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.principal import Mode
@@ -114,8 +115,10 @@ def change_email(tx: Transaction, user_id: int, email: str) -> None:
 
 
 def change_password(tx: Transaction, user_id: int, name: str, password_hash: str) -> None:
-    """Sets the password's hash."""
+    """Sets the password's hash. Continuations end, and so do the account's sessions but the one that acts."""
     tx.connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=tx.now))
+    end_continuations(tx, user_id)
+    sessions.end_others(tx, user_id)
     tx.record(Event.PASSWORD_CHANGE, account=name, resource=f"user:{name}")
 
 
@@ -150,6 +153,11 @@ def forget_attempts(tx: Transaction, keys: list[str]) -> None:
 def live_tokens(connection: Connection, user_id: int) -> int:
     """How many tokens of the account are not revoked."""
     return len(connection.execute(select(Token.id).where(Token.user_id == user_id, Token.revoked_at.is_(None))).all())
+
+
+def guessable(name: str, email: str) -> tuple[str, ...]:
+    """Words that somebody who guesses the account's password would try, for `Passwords.hash`."""
+    return name, email, email.partition("@")[0]
 
 
 def check_name(name: str) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from twokey.accounts import sessions, users
+from twokey.accounts import users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
@@ -92,8 +92,9 @@ def create(ctx: click.Context, name: str, email: str, password_stdin: bool, admi
         users.check_name(name)
         if email:
             users.check_email(email)
-        context = (name, email, email.partition("@")[0])
-        password_hash = work.registry.passwords.hash(_new_password(password_stdin), context=context)
+        password_hash = work.registry.passwords.hash(
+            _new_password(password_stdin), context=users.guessable(name, email)
+        )
         with work.registry.door.write(work.permit(Action.SIGN_UP, name)) as tx:
             users.create(tx, name, email, password_hash, administrator=administrator)
     click.echo(f"The account {name} is made. It signs in with: npm login --auth-type=legacy")
@@ -155,12 +156,11 @@ def password(ctx: click.Context, name: str, password_stdin: bool) -> None:
     with operator(ctx) as work:
         with work.registry.database.read() as connection:
             account = users.get(connection, name)
-        context = (name, account.email, account.email.partition("@")[0])
-        password_hash = work.registry.passwords.hash(_new_password(password_stdin), context=context)
+        password_hash = work.registry.passwords.hash(
+            _new_password(password_stdin), context=users.guessable(name, account.email)
+        )
         with work.registry.door.write(work.permit(Action.CHANGE_PASSWORD, name)) as tx:
             users.change_password(tx, account.id, name, password_hash)
-            users.end_continuations(tx, account.id)
-            sessions.end_others(tx, account.id)
     click.echo(f"The account {name} has a new password.")
 
 

@@ -84,7 +84,7 @@ class Door:
         decision = decide(facts)
         principal = caller.principal
         user_id, password_proved, proof = principal.user_id, facts.password_proved, None
-        if action is Action.LOG_IN and principal.login_of is not None and principal.login_of == target.account:
+        if gathering.proves_login(caller, action, target):
             user_id = principal.login_user_id
         if isinstance(decision, Refuse) and self._hides_account(action, target, decision):
             # Unknown, closed: the answer and its time are those of a wrong password.

@@ -117,7 +117,7 @@ def gather(
         require_2fa=settings.require_2fa,
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
-        password_proved=password_proved or principal.password_proved or _proves_login(caller, action, target),
+        password_proved=password_proved or principal.password_proved or proves_login(caller, action, target),
         code_proved=code_proved,
         stepped_up=account.stepped_up_at is not None and at < account.stepped_up_at + STEP_UP,
     )
@@ -150,7 +150,7 @@ def _account(connection: Connection, caller: Caller, action: Action, target: Tar
     return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at)
 
 
-def _proves_login(caller: Caller, action: Action, target: Target) -> bool:
+def proves_login(caller: Caller, action: Action, target: Target) -> bool:
     """Whether the caller has shown the password of the very account that they log in to, a moment ago."""
     login_of = caller.principal.login_of
     return action is Action.LOG_IN and login_of is not None and login_of == target.account

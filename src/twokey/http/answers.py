@@ -83,7 +83,7 @@ def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
         log.error("unexpected error", exc_info=error, extra={"request_id": request_id})
         sentence = f"Something went wrong on the server: tell its operator the request id {request_id}."
         return json_answer({"error": sentence, "request_id": request_id}, 500)
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = status_of(error)
     if status == 500:
         log.error("%s", error.message, extra={"request_id": request_id})
     headers: dict[str, str] = {"cache-control": "no-store"}
@@ -99,6 +99,11 @@ def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
     if notice is not None:
         headers["npm-notice"] = _header_text(notice)
     return json_answer({"error": error.message, "request_id": request_id}, status, headers)
+
+
+def status_of(error: Exception) -> int:
+    """The status of an error of ours on the npm API; 500 for any other."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
 def _header_text(text: str) -> str:

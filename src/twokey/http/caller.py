@@ -25,18 +25,26 @@ def caller_from(registry: Registry, scope: Scope, *, ignore_credentials: bool) -
     `ignore_credentials` for the routes where an old token may come along and must not matter: ping, login, logout.
     """
     headers = Headers(scope=scope)
-    caller = Caller(
-        principal=ANONYMOUS,
+    caller = replace(
+        stranger(registry.settings, scope),
         evidence=Evidence(otp=_otp(headers)),
-        address=client_address(registry.settings, scope),
-        user_agent=headers.get("user-agent", "")[:LONGEST_AGENT],
-        request_id=scope["state"]["request_id"],
-        received_at=scope["state"]["received_at"],
         wants_web_auth=headers.get("npm-auth-type") == "web",
     )
     if ignore_credentials:
         return caller
     return replace(caller, principal=registry.authenticator.principal(headers.getlist("authorization"), caller))
+
+
+def stranger(settings: Settings, scope: Scope) -> Caller:
+    """The caller of a request before anything that it shows is looked at: from where, with what, when."""
+    return Caller(
+        principal=ANONYMOUS,
+        evidence=Evidence(),
+        address=client_address(settings, scope),
+        user_agent=Headers(scope=scope).get("user-agent", "")[:LONGEST_AGENT],
+        request_id=scope["state"]["request_id"],
+        received_at=scope["state"]["received_at"],
+    )
 
 
 def client_address(settings: Settings, scope: Scope) -> str:

@@ -13,8 +13,7 @@ from twokey.http.answers import Answer, error_answer
 from twokey.http.caller import caller_from
 from twokey.http.routing import Call, Guarded, answered
 from twokey.registry import Registry
-
-NOTICE_DAYS = 14
+from twokey.tokens.tokens import SOON_DAYS
 
 
 class NpmFace:
@@ -31,7 +30,7 @@ class NpmFace:
         if ends is None or "npm-notice" in answer.headers or call.actions == {Action.READ_PACKAGE}:
             return answer  # npm prints one notice for each answer, and an install has hundreds
         days = -(-(ends - call.caller.received_at) // DAY)
-        if days > NOTICE_DAYS:
+        if days > SOON_DAYS:
             return answer
         left = "1 day" if days == 1 else f"{days} days"
         sentence = f"This token ends in {left}: rotate it at {call.base}/settings/~/tokens"

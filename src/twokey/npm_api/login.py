@@ -54,8 +54,7 @@ def _sign_up(call: Call, name: str, email: str, password: str) -> Answer:
     permit = call.require(Action.SIGN_UP, Target(account=name))
     users.check_name(name)
     users.check_email(email)
-    context = (name, email, email.partition("@")[0])
-    password_hash = registry.passwords.hash(password, context=context)
+    password_hash = registry.passwords.hash(password, context=users.guessable(name, email))
     with registry.door.write(permit) as tx:
         user_id = users.create(tx, name, email, password_hash)
         wish = Wish(CredentialKind.LOGIN, f"npm adduser {iso(tx.now)[:10]}")

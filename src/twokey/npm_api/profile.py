@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twokey.accounts import sessions, users
+from twokey.accounts import users
 from twokey.accounts.users import PROFILE_FIELDS, Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
@@ -81,12 +81,9 @@ def _password(call: Call, body: dict[str, object]) -> Answer:
     old = required_string(both, "old", max_length=LONGEST_SECRET)
     new = required_string(both, "new", max_length=LONGEST_SECRET)
     permit = call.require(Action.CHANGE_PASSWORD, Target(account=account.name), password=old)
-    context = (account.name, account.email, account.email.partition("@")[0])
-    password_hash = call.registry.passwords.hash(new, context=context)
+    password_hash = call.registry.passwords.hash(new, context=users.guessable(account.name, account.email))
     with call.registry.door.write(permit) as tx:
         users.change_password(tx, account.id, account.name, password_hash)
-        users.end_continuations(tx, account.id)
-        sessions.end_others(tx, account.id)
     return _document(call)
 
 

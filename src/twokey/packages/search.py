@@ -170,11 +170,7 @@ def find(connection: Connection, question: str, *, user_id: int | None, size: in
         matching, rank = _matching(is_sqlite)
         parameters["words"] = _fts_query(asked) if is_sqlite else " & ".join(f"'{word}':*" for word in asked)
         order = [_by_name(question), rank, *order]
-    visible = Package.access == "public"
-    if user_id is not None:
-        mine = select(Owner.package_id).where(Owner.user_id == user_id)
-        visible = or_(visible, Package.id.in_(mine))
-    where = and_(matching, visible)
+    where = and_(matching, visible_to(user_id))
     total = connection.execute(select(func.count()).select_from(joined).where(where), parameters).scalar_one()
     rows = connection.execute(
         select(
@@ -186,6 +182,14 @@ def find(connection: Connection, question: str, *, user_id: int | None, size: in
     ).all()  # fmt: skip
     owners = _owners(connection, [row[0] for row in rows])
     return Results(total, [Hit(*row[:4], tuple(json.loads(row[4])), *row[5:], owners[row[0]]) for row in rows])
+
+
+def visible_to(user_id: int | None) -> ColumnElement[bool]:
+    """The packages that the user (None: nobody known) may know of: public ones, and their own."""
+    public = Package.access == "public"
+    if user_id is None:
+        return public
+    return or_(public, Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id)))
 
 
 def _latest() -> Select[str, str, int, str, str]:

@@ -21,6 +21,7 @@ from twokey.tokens import secret
 MOST_TOKENS = 1000
 LONGEST_NAME = 64
 TOUCH_INTERVAL = MINUTE
+SOON_DAYS = 14  # before its end a token is said to end
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from twokey.authority.actions import Action
 from twokey.db.schema import Continuation, Owner, Package, Token
 from twokey.errors import Invalid, PasswordRequired, ProofRequired
 from twokey.http.answers import Answer
-from twokey.web import confirm, render
+from twokey.web import render
 from twokey.web.visit import Visit, redirect
 
 FIELDS = {"fullname": "Full name", "homepage": "Homepage", "github": "GitHub", "twitter": "Twitter"}
@@ -48,7 +48,7 @@ def save_profile(visit: Visit) -> Answer:
         if (wanted["homepage"] or "").partition(":")[0].lower() not in ("", "http", "https"):
             raise Invalid("A homepage begins with https:// or http://.")
     except Invalid as error:
-        return render.page(visit, "profile.html", 400, account=account, fields=FIELDS, problem=error.message)
+        return render.form_page(visit, "profile.html", error, account=account, fields=FIELDS)
     if changes:
         with visit.registry.door.write(visit.ask(Action.CHANGE_PROFILE)) as tx:
             users.change_profile(tx, account.id, changes)
@@ -62,7 +62,7 @@ def save_email(visit: Visit) -> Answer:
     try:
         users.check_email(email)
     except Invalid as error:
-        return render.page(visit, "profile.html", 400, account=account, fields=FIELDS, problem=error.message)
+        return render.form_page(visit, "profile.html", error, account=account, fields=FIELDS)
     if email != account.email:
         with visit.registry.door.write(visit.ask(Action.CHANGE_EMAIL)) as tx:
             users.change_email(tx, account.id, email)
@@ -82,16 +82,11 @@ def save_password(visit: Visit) -> Answer:
     new = visit.one("new_password")
     try:
         permit = visit.ask(Action.CHANGE_PASSWORD)
-        context = (account.name, account.email, account.email.partition("@")[0])
-        password_hash = visit.registry.passwords.hash(new, context=context)
+        password_hash = visit.registry.passwords.hash(new, context=users.guessable(account.name, account.email))
         with visit.registry.door.write(permit) as tx:
             users.change_password(tx, account.id, account.name, password_hash)
-            users.end_continuations(tx, account.id)
-            sessions.end_others(tx, account.id)
-    except Invalid as error:
-        return render.page(visit, "password.html", 400, account=account, problem=error.message)
-    except (PasswordRequired, ProofRequired) as error:
-        return render.page(visit, "password.html", confirm.status(error), account=account, problem=error.message)
+    except (Invalid, PasswordRequired, ProofRequired) as error:
+        return render.form_page(visit, "password.html", error, account=account)
     if permit.proof is None:  # a proof gives the session a new secret; a password does so here
         session_id = visit.caller.principal.session_id
         assert session_id is not None

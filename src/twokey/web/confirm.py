@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from starlette.routing import compile_path
 
 from twokey.authority.actions import Action
-from twokey.errors import Busy, Invalid, PasswordRequired, ProofReason, ProofRequired, Throttled, TwokeyError
+from twokey.errors import Invalid, PasswordRequired, ProofReason, ProofRequired, TwokeyError
 from twokey.http.answers import Answer
 from twokey.http.routing import Guarded
 from twokey.web import render
@@ -30,18 +29,7 @@ def ask(visit: Visit, error: TwokeyError, path: str, form: Sequence[tuple[str, s
     shown = bool(visit.one("password" if wants_password else "otp"))
     if isinstance(error, ProofRequired) and error.reason is ProofReason.MISSING:
         shown = False
-    answer = render.page(
-        visit, "confirm.html", status(error) if shown else 200, key=key, wants_password=wants_password,
-        problem=error.message if shown else None,
-    )  # fmt: skip
-    if isinstance(error, Throttled):
-        answer = replace(answer, headers={**answer.headers, "retry-after": str(error.retry_after)})
-    return answer
-
-
-def status(error: TwokeyError) -> int:
-    """The status of a page that asks again."""
-    return 429 if isinstance(error, Throttled) else 503 if isinstance(error, Busy) else 401
+    return render.form_page(visit, "confirm.html", error if shown else None, key=key, wants_password=wants_password)
 
 
 def carry_out(visit: Visit, forms: Sequence[Guarded]) -> Answer:

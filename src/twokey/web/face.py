@@ -8,10 +8,10 @@ from urllib.parse import urlencode, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from twokey.authority.principal import ANONYMOUS, Caller, Evidence
+from twokey.authority.principal import Caller
 from twokey.errors import Busy, Invalid, PasswordRequired, ProofRequired, Throttled, Unauthenticated
 from twokey.http.answers import Answer
-from twokey.http.caller import LONGEST_AGENT, client_address
+from twokey.http.caller import stranger
 from twokey.http.routing import Call, Guarded, answered
 from twokey.registry import Registry
 from twokey.web import confirm, render
@@ -27,14 +27,7 @@ class PageFace:
         secret = cookie_of(registry.settings, headers)
         if secret is not None and "authorization" in headers:
             raise Invalid("The request carries a session cookie and an Authorization header: send one of them.")
-        caller = Caller(
-            principal=ANONYMOUS,
-            evidence=Evidence(),
-            address=client_address(registry.settings, scope),
-            user_agent=headers.get("user-agent", "")[:LONGEST_AGENT],
-            request_id=scope["state"]["request_id"],
-            received_at=scope["state"]["received_at"],
-        )
+        caller = stranger(registry.settings, scope)
         return replace(caller, principal=registry.authenticator.session(secret, caller))
 
     def run(self, call: Call, route: Guarded) -> Answer:

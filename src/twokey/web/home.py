@@ -46,15 +46,11 @@ def user_page(visit: Visit) -> Answer:
         if account is None or account.disabled:
             raise NotFound("Not found")
         mine = select(Owner.package_id).where(Owner.user_id == account.id)
-        seen = Package.access == "public"
-        reader = _reader(visit)
-        if reader is not None:
-            seen = seen | Package.id.in_(select(Owner.package_id).where(Owner.user_id == reader))
         query = (
             select(Package.name, Package.access, SearchDocument.version, SearchDocument.description,
                    SearchDocument.published_at)
             .join(SearchDocument, SearchDocument.package_id == Package.id)
-            .where(Package.id.in_(mine), Package.unpublished_at.is_(None), seen)
+            .where(Package.id.in_(mine), Package.unpublished_at.is_(None), search.visible_to(_reader(visit)))
             .order_by(Package.name)
         )  # fmt: skip
         packages = connection.execute(query).all()
@@ -68,7 +64,6 @@ def guide(visit: Visit) -> Answer:
     return render.page(
         visit, "guide.html", name=visit.user if visit.signed_in else "YOUR_USERNAME",
         server_time=iso(registry.clock.now()), continuation=registry.settings.otp_continuation,
-        signed_in=visit.signed_in,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from twokey.errors import (
     Unauthenticated,
 )
 from twokey.http.answers import Answer
-from twokey.web import confirm, render
+from twokey.web import render
 from twokey.web.visit import Visit, redirect, safe_path
 
 HOME = "/"
@@ -44,7 +44,7 @@ def sign_up(visit: Visit) -> Answer:
         permit = visit.require(Action.SIGN_UP, Target(account=name))
         users.check_name(name)
         users.check_email(email)
-        password_hash = registry.passwords.hash(visit.one("password"), context=(name, email, email.partition("@")[0]))
+        password_hash = registry.passwords.hash(visit.one("password"), context=users.guessable(name, email))
         with registry.door.write(permit) as tx:
             user_id = users.create(tx, name, email, password_hash)
             visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False, replaces=former)
@@ -123,30 +123,18 @@ def _restart(visit: Visit) -> Answer:
 def _login_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
     if error is not None:
         visit.require(Action.PING, Target())
-    answer = render.page(
-        visit, "login.html", 200 if error is None else confirm.status(error), next=_next(visit),
-        problem=error.message if error else None, login_of=visit.caller.principal.login_of,
+    return render.form_page(
+        visit, "login.html", error, next=_next(visit), login_of=visit.caller.principal.login_of,
         username=visit.one("username"),
     )  # fmt: skip
-    return _with_retry(answer, error)
 
 
 def _signup_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
-    status = 200
     if error is not None:
         visit.require(Action.PING, Target())
-        status = 400 if isinstance(error, Invalid) else 403 if isinstance(error, Refused) else confirm.status(error)
-    answer = render.page(
-        visit, "signup.html", status, next=_next(visit), problem=error.message if error else None,
-        username=visit.one("username"), email=visit.one("email"),
-    )  # fmt: skip
-    return _with_retry(answer, error)
-
-
-def _with_retry(answer: Answer, error: TwokeyError | None) -> Answer:
-    if isinstance(error, Throttled):
-        return replace(answer, headers={**answer.headers, "retry-after": str(error.retry_after)})
-    return answer
+    return render.form_page(
+        visit, "signup.html", error, next=_next(visit), username=visit.one("username"), email=visit.one("email")
+    )
 
 
 def _next(visit: Visit) -> str:

@@ -66,7 +66,7 @@ def package_page(visit: Visit) -> Answer:
         version_count=len(versions), owners=owners, is_latest=shown.version == tags[packages.LATEST],
         readme=Markup(readme or ""),  # noqa: S704 - sanitised when it was published
         dependencies=_dependencies(shown.manifest), facts=_facts(shown.manifest), chart=_chart(weeks),
-        tarball=packument.tarball_path(visit.package, shown.version), named_version=wanted is not None,
+        tarball=packument.tarball_path(visit.package, shown.version),
         install=f"{found.name}@{shown.version}" if wanted else found.name,
         is_owner=visit.signed_in and visit.user in owners,
     )  # fmt: skip
@@ -121,7 +121,6 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "homepage": _address(manifest.get("homepage")),
         "repository": _address(repository),
         "integrity": dist["integrity"],
-        "shasum": dist["shasum"],
         "files": dist["fileCount"],
         "unpacked": dist["unpackedSize"],
         "scripts": bool(manifest.get("hasInstallScript")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -15,6 +16,7 @@ from markupsafe import Markup
 import twokey
 from twokey.clock import MICROSECONDS, iso
 from twokey.errors import Busy, Throttled, TwokeyError
+from twokey.http import answers
 from twokey.http.answers import Answer, error_answer
 from twokey.registry import Registry
 from twokey.web.visit import Visit, trustworthy
@@ -51,7 +53,6 @@ DONE = {
     "recovery-saved": "Two-factor authentication is on, and your recovery codes are saved.",
     "welcome": "Welcome! Your account is ready. Turn on two-factor authentication next.",
 }
-STATIC = "twokey.web.static"
 
 
 @cache
@@ -121,6 +122,23 @@ def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Answe
     return Answer(status, text.encode(), HTML, headers(registry))
 
 
+def form_page(visit: Visit, template: str, error: TwokeyError | None, **values: Any) -> Answer:
+    """The page of a form: as it is first, or with what was wrong with what was sent and the status of that."""
+    if error is None:
+        return page(visit, template, **values)
+    answer = page(visit, template, status_of(error), problem=error.message, **values)
+    return replace(answer, headers={**answer.headers, **_retry_after(error)})
+
+
+def status_of(error: Exception) -> int:
+    """The status of an error on a page: the npm API's; but a page may say 429 and 503."""
+    return {Throttled: 429, Busy: 503}.get(type(error)) or answers.status_of(error)
+
+
+def _retry_after(error: Exception) -> dict[str, str]:
+    return {"retry-after": str(error.retry_after)} if isinstance(error, Throttled) else {}
+
+
 def headers(registry: Registry) -> dict[str, str]:
     """The headers of every page (security.md 2.5). Pages hold a form bound to their session: nobody keeps them."""
     found = {
@@ -139,12 +157,10 @@ def headers(registry: Registry) -> dict[str, str]:
 
 
 def error_page(error: Exception, registry: Registry, request_id: str, base: str, user: str | None) -> Answer:
-    """The page for an error, for `user` where signed in. Statuses are the npm API's; but a page may say 429 and 503."""
+    """The page for an error, for `user` where signed in; what is unexpected is logged as for the npm API."""
     plain = error_answer(error, request_id, guide=f"{base}/guide")
-    status = {Throttled: 429, Busy: 503}.get(type(error), plain.status)
-    found = headers(registry)
-    if isinstance(error, Throttled):
-        found["retry-after"] = str(error.retry_after)
+    status = status_of(error) if isinstance(error, TwokeyError) else plain.status
+    found = {**headers(registry), **_retry_after(error)}
     sentence = error.message if isinstance(error, TwokeyError) else "Something unexpected happened: try again."
     text = environment().get_template("error.html").render(
         title=TITLES.get(status, TITLES[500]), status=status, sentence=sentence, request_id=request_id, user=user,

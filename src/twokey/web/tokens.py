@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -18,7 +17,6 @@ from twokey.web.visit import Visit, redirect
 
 PAGE = "/settings/~/tokens"
 OVERLAPS = {"0": "at once", "1": "in an hour", "24": "in a day", "168": "in a week"}
-SOON = 14 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ KINDS = {
         CredentialKind.GRANULAR, "Granular", "Limited to the packages, scopes and permission that you choose."
     ),
 }  # fmt: skip
+LABELS = {**{each.kind: each.label for each in KINDS.values()}, CredentialKind.LOGIN: "Login"}
 PERMISSIONS = {"read-only": "Read only", "read-write": "Read and write"}
 BLANK = {
     "type": "", "name": "", "days": "", "addresses": "", "packages": "", "scopes": "", "permission": "read-write",
@@ -53,7 +52,12 @@ BLANK = {
 def listing(visit: Visit) -> Answer:
     """`GET /settings/USER/tokens`."""
     visit.own(Action.LIST_TOKENS)
-    return render.page(visit, "tokens.html", **_listed(visit))
+    now = visit.registry.clock.now()
+    with visit.registry.database.read() as connection:
+        found = tokens.listing(connection, visit.user_id, now)
+    return render.page(
+        visit, "tokens.html", tokens=found, labels=LABELS, overlaps=OVERLAPS, soon=now + tokens.SOON_DAYS * DAY
+    )
 
 
 def new(visit: Visit) -> Answer:
@@ -95,30 +99,18 @@ def revoke(visit: Visit) -> Answer:
     return redirect(PAGE, done="token-revoked")
 
 
-def _listed(visit: Visit) -> dict[str, Any]:
-    now = visit.registry.clock.now()
-    with visit.registry.database.read() as connection:
-        found = tokens.listing(connection, visit.user_id, now)
-    return {
-        "tokens": found,
-        "labels": {**{each.kind: each.label for each in KINDS.values()}, CredentialKind.LOGIN: "Login"},
-        "overlaps": OVERLAPS,
-        "soon": now + SOON,
-    }
-
-
 def _form(visit: Visit, sent: dict[str, str], error: TwokeyError | None = None) -> Answer:
     lifetimes = visit.registry.lifetimes
-    return render.page(
-        visit, "token_new.html", 200 if error is None else 400, kinds=KINDS, permissions=PERMISSIONS,
+    return render.form_page(
+        visit, "token_new.html", error, kinds=KINDS, permissions=PERMISSIONS,
         sent={"bypass": "", **sent}, days={name: lifetimes.of(each.kind) for name, each in KINDS.items()},
-        problem=error.message if error else None, maximum=lifetimes.maximum,
+        maximum=lifetimes.maximum,
     )  # fmt: skip
 
 
 def _made(visit: Visit, text: str, made: Listed, overlap: str | None) -> Answer:
     return render.page(
-        visit, "token_made.html", text=text, token=made, overlap=overlap, labels=_listed(visit)["labels"],
+        visit, "token_made.html", text=text, token=made, overlap=overlap, labels=LABELS,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import segno
 
+from twokey.accounts.users import Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.principal import Mode
@@ -13,7 +14,7 @@ from twokey.clock import MINUTE
 from twokey.errors import Invalid, ProofRequired
 from twokey.http.answers import Answer
 from twokey.two_factor import enrolment, recovery_codes, totp
-from twokey.web import confirm, render
+from twokey.web import render
 from twokey.web.account import account_of
 from twokey.web.visit import Visit, redirect
 
@@ -51,9 +52,8 @@ def add_authenticator(visit: Visit) -> Answer:
 def wizard(visit: Visit) -> Answer:
     """`GET /settings/USER/2fa/authenticator`: the QR code, for the session that began the enrolment."""
     visit.own(Action.READ_PROFILE)
-    if _pending(visit) is None:
-        return redirect(PAGE)
-    return _wizard(visit)
+    pending = _pending(visit)
+    return redirect(PAGE) if pending is None else _wizard(visit, account_of(visit), pending)
 
 
 def confirm_authenticator(visit: Visit) -> Answer:
@@ -64,9 +64,10 @@ def confirm_authenticator(visit: Visit) -> Answer:
     try:
         permit = visit.ask(Action.CONFIRM_ENROLMENT if first else Action.CONFIRM_FACTOR)
     except ProofRequired as error:
-        if _pending(visit) is None:
+        pending = _pending(visit)
+        if pending is None:
             raise Invalid(str(error)) from error
-        return _wizard(visit, error)
+        return _wizard(visit, account, pending, error)
     assert permit.proof is not None
     if not first:
         with registry.door.write(permit) as tx:
@@ -155,17 +156,14 @@ def _pending(visit: Visit) -> enrolment.Secret | None:
     return mine[0] if mine else None
 
 
-def _wizard(visit: Visit, error: ProofRequired | None = None) -> Answer:
-    pending = _pending(visit)
-    assert pending is not None
+def _wizard(visit: Visit, account: Account, pending: enrolment.Secret, error: ProofRequired | None = None) -> Answer:
     key = totp.as_base32(pending.secret)
     address = totp.otpauth_uri(pending.secret, visit.registry.settings.issuer, visit.user)
-    return render.page(
-        visit, "wizard.html", 200 if error is None else confirm.status(error),
+    return render.form_page(
+        visit, "wizard.html", error,
         qr=segno.make(address, error="m", micro=False).svg_data_uri(scale=6, border=4, dark="#000", light="#fff"),
         key=key, groups=[key[start : start + 4] for start in range(0, len(key), 4)], address=address,
-        mode=pending.mode_wanted.value, first=account_of(visit).mode is None, name=visit.one("name"),
-        problem=error.message if error else None,
+        mode=pending.mode_wanted.value, first=account.mode is None, name=visit.one("name"),
     )  # fmt: skip
 
 
