@@ -74,6 +74,7 @@ class Serving:
         self.process: subprocess.Popen[bytes]
         self._guard: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self.connections: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         """Start, and wait for the last line of the banner."""
@@ -84,6 +85,8 @@ class Serving:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End what still runs."""
+        for connection in self.connections:
+            connection.close()
         self.kill()
 
     def start(self) -> None:
@@ -161,10 +164,10 @@ class Serving:
         self.exit_code()
 
     def listens(self, host: str = "127.0.0.1") -> bool:
-        """Whether a connection is taken."""
+        """Whether a connection is taken. One that is reset met the listener in the moment of its closing."""
         try:
             socket.create_connection((host, self.port), timeout=PATIENCE).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             return False
         return True
 
@@ -202,6 +205,7 @@ class HalfSent:
         """Send the head, wait until the server asks for the body, send half of it."""
         self._body = json.dumps(body).encode()
         self._socket = socket.create_connection(("127.0.0.1", serving.port), timeout=PATIENCE)
+        serving.connections.append(self._socket)
         head = (
             f"{method} {path} HTTP/1.1",
             f"host: localhost:{serving.port}",
