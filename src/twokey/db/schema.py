@@ -41,6 +41,8 @@ class User(Table):
     freenode: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
     mode: Mapped[str | None] = mapped_column(Text)
+    asks_in_browser: Mapped[bool] = mapped_column(default=False)  # a waiting client is sent to a page for its proof
+    key_handle: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # 64 random bytes, for security keys
     administrator: Mapped[bool] = mapped_column(default=False)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
     wrong_codes_in_a_row: Mapped[int] = mapped_column(Integer, default=0)
