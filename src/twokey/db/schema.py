@@ -6,7 +6,17 @@ of microseconds since the epoch, UTC. JSON is stored as text, byte for byte as i
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts rowids up only for INTEGER PRIMARY KEY
@@ -41,7 +51,9 @@ class User(Table):
     freenode: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
     mode: Mapped[str | None] = mapped_column(Text)
-    asks_in_browser: Mapped[bool] = mapped_column(default=False)  # a waiting client is sent to a page for its proof
+    asks_in_browser: Mapped[bool] = mapped_column(
+        default=False, server_default=false()
+    )  # a waiting client is sent to a page
     key_handle: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # 64 random bytes, for security keys
     administrator: Mapped[bool] = mapped_column(default=False)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
