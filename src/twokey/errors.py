@@ -77,10 +77,18 @@ class ProofReason(StrEnum):
 class ProofRequired(TwokeyError):
     """A one-time password is needed, or the one that was shown is no good (401 with `OTP`)."""
 
-    def __init__(self, message: str, *, reason: ProofReason, notice: str | None = None) -> None:
-        """`message` must hold the words "one-time pass": clients look for them."""
+    def __init__(
+        self, message: str, *, reason: ProofReason, notice: str | None = None, page_id: str | None = None,
+        poll_id: str | None = None,
+    ) -> None:  # fmt: skip
+        """`message` must hold the words "one-time pass": clients look for them.
+
+        `page_id` and `poll_id`, where the proof is asked for in a browser: the ids of the page and of the waiting.
+        """
         super().__init__(message, notice=notice)
         self.reason = reason
+        self.page_id = page_id
+        self.poll_id = poll_id
 
 
 class ConfigurationError(TwokeyError):

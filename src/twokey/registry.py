@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from twokey.accounts import interrupted_forms, sessions
+from twokey.accounts import hand_offs, interrupted_forms, sessions
+from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.interrupted_forms import InterruptedForms
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
 from twokey.accounts.sessions import Sessions
@@ -28,6 +29,7 @@ from twokey.db.schema import (
     InstanceSecret,
     RecoverySet,
 )
+from twokey.db.schema_access import HandOff
 from twokey.errors import ConfigurationError
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
@@ -38,8 +40,10 @@ from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
 from twokey.tokens.tokens import Lifetimes
-from twokey.two_factor import enrolment, totp
-from twokey.two_factor.redeem import Redeemer, RedeemLimits
+from twokey.two_factor import enrolment, key_ceremony, totp
+from twokey.two_factor.key_ceremony import Challenges
+from twokey.two_factor.limits import RedeemLimits
+from twokey.two_factor.redeem import Redeemer
 from twokey.vault import Vault, key_id_of
 
 ADDRESS_KEY = "audit-address"
@@ -68,6 +72,8 @@ class Registry:
     sessions: Sessions
     interrupted_forms: InterruptedForms
     redeemer: Redeemer
+    challenges: Challenges
+    hand_offs: HandOffs
     authenticator: CallerAuthenticator
     door: Door
     form_key: bytes  # keys the tokens that bind a form to its session
@@ -126,6 +132,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     throttle, gate = Throttle(database), HashingGate()
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
     web_sessions = Sessions(database)
+    waiting = HandOffs(database, vault)
     redeemer = Redeemer(database, vault, throttle, trail, gate, _redeem_limits(settings), settings.issuer)
     return Registry(
         settings=settings,
@@ -143,8 +150,10 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         sessions=web_sessions,
         interrupted_forms=InterruptedForms(database),
         redeemer=redeemer,
+        challenges=Challenges(database),
+        hand_offs=waiting,
         authenticator=CallerAuthenticator(database, passwords, web_sessions, trail),
-        door=Door(database, passwords, redeemer, trail, settings, clock),
+        door=Door(database, passwords, redeemer, waiting, trail, settings, clock),
         form_key=_instance_secret(database, vault, FORM_KEY),
         documents=RenderedDocuments(),
         downloads=DownloadCounter(database),
@@ -163,6 +172,7 @@ def tidy(registry: Registry, connection: Connection, now: int) -> int:
     pending_before = now - registry.settings.enrolment_minutes * MINUTE
     count = forget(connection, now - 2 * DAY)
     count += sessions.forget(connection, now) + interrupted_forms.forget(connection, now)
+    count += key_ceremony.forget(connection, now) + hand_offs.forget(connection, now)
     for statement in (
         delete(Continuation).where(Continuation.expires_at < now),
         delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),
@@ -197,7 +207,9 @@ def _make_data_folder(settings: Settings) -> None:
 def named_keys(connection: Connection) -> set[str]:
     """The vault keys that rows are sealed under."""
     columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
-    return {row[0] for column in columns for row in connection.execute(select(column).distinct())}
+    found = {row[0] for column in columns for row in connection.execute(select(column).distinct())}
+    waiting = select(HandOff.key_id).where(HandOff.key_id.is_not(None)).distinct()
+    return found | {key_id for (key_id,) in connection.execute(waiting) if key_id is not None}
 
 
 def _check_keys(named: set[str], vault: Vault) -> None:

@@ -16,7 +16,7 @@ from twokey.authority.principal import Mode, Principal
 from twokey.db.schema import Attempt, User
 from twokey.errors import ProofReason, ProofRequired, Throttled
 from twokey.two_factor import enrolment
-from twokey.two_factor.redeem import account_key
+from twokey.two_factor.limits import account_key
 
 
 @pytest.fixture

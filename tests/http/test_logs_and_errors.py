@@ -144,7 +144,7 @@ def test_an_unexpected_error_tells_the_client_its_request_id_and_nothing_else(se
 
 
 def test_the_words_of_an_unexpected_error_stay_on_the_server() -> None:
-    answer = error_answer(RuntimeError("SELECT secret FROM table"), "0123456789abcdef", guide="/guide")
+    answer = error_answer(RuntimeError("SELECT secret FROM table"), "0123456789abcdef", base="")
     assert answer.status == 500
     assert b"SELECT" not in answer.body
     assert b"0123456789abcdef" in answer.body
@@ -347,7 +347,9 @@ def test_health_is_503_while_the_database_does_not_answer(tmp_path: Path) -> Non
     clock = SystemClock()
     registry = open_registry(Settings(data=tmp_path / "data"), clock)
     gone = Database(f"sqlite:///{tmp_path}/gone/twokey.db")
-    door = Door(gone, registry.passwords, registry.redeemer, registry.trail, registry.settings, clock)
+    door = Door(
+        gone, registry.passwords, registry.redeemer, registry.hand_offs, registry.trail, registry.settings, clock
+    )
     caller = Caller(ANONYMOUS, Evidence(), "127.0.0.1", "", "0", clock.now())
     broken = replace(registry, database=gone, door=door)
     call = Call(broken, caller, frozenset({Action.PING}), {}, QueryParams(), Headers(), b"")

@@ -136,8 +136,10 @@ def find(connection: Connection, secret: str, at: int) -> Found | None:
     return Found(session_id, key, user_id, user_name, disabled_at is not None, pending, touch_due)
 
 
-def is_live(connection: Connection, session_id: int, at: int, *, locked: bool = False) -> tuple[bool, int | None]:
-    """Whether the session is open, and when (µs) a second factor was last shown in it.
+def is_live(
+    connection: Connection, session_id: int, at: int, *, locked: bool = False
+) -> tuple[bool, int | None, int | None]:
+    """Whether the session is open, and when (µs) a second factor was last shown in it, and it was opened.
 
     `locked` holds it so until the transaction ends.
     """
@@ -146,9 +148,9 @@ def is_live(connection: Connection, session_id: int, at: int, *, locked: bool = 
     )
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
-        return False, None
+        return False, None, None
     created_at, last_used_at, stepped_up_at = row
-    return not _is_over(at, False, created_at, last_used_at), stepped_up_at
+    return not _is_over(at, False, created_at, last_used_at), stepped_up_at, created_at
 
 
 def listing(connection: Connection, user_id: int, at: int) -> list[Listed]:

@@ -10,6 +10,7 @@ No row means no. A cell reads:
     +p      besides, the account's password on the npm API (a web session is stepped up instead)
     mode    as the account's mode: nothing more, or O in auth-and-writes
     scope   within the token's packages, scopes and permission (+mode, +O: and that)
+    S       a sign-in of at most ten minutes ago, or the account's password in this request
     own     the code of the enrolment that is being confirmed
 """
 
@@ -52,6 +53,9 @@ class Action(StrEnum):
     CONFIRM_ENROLMENT = "second-factor:confirm"
     CHANGE_SECOND_FACTOR = "second-factor:change"
     CONFIRM_FACTOR = "second-factor:confirm-another"
+    APPROVE_LOGIN = "hand-off:login"
+    APPROVE_PROOF = "hand-off:proof"
+    DENY_HAND_OFF = "hand-off:deny"
     STAGE = "package:stage"
     DECIDE_STAGE = "package:decide-stage"
     OPERATE = "operator:operate"
@@ -88,6 +92,7 @@ class Rule:
 
     allowed: bool
     password: bool = False
+    recent_sign_in: bool = False
     password_on_npm: bool = False
     code: Code = Code.NEVER
     scoped: bool = False
@@ -123,6 +128,9 @@ second-factor:begin  | -         | P      | -         | -               | -     
 second-factor:confirm| -         | own    | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:change | -         | -      | O* +p     | O* +p           | -       | -          | -          | -         | -        | -
 second-factor:confirm-another | - | -    | own       | own             | -       | -          | -          | -         | -        | -
+hand-off:login       | -         | S      | O         | O               | -       | -          | -          | -         | -        | -
+hand-off:proof       | -         | -      | O*        | O*              | -       | -          | -          | -         | -        | -
+hand-off:deny        | -         | Y      | Y         | Y               | -       | -          | -          | -         | -        | -
 package:stage        | -         | -      | Y         | Y               | Y       | scope      | scope      | -         | scope    | -
 package:decide-stage | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
 operator:operate     | -         | -      | -         | -               | -       | -          | -          | -         | -        | Y
@@ -132,12 +140,13 @@ operator:operate     | -         | -      | -         | -               | -     
 def _rule(cell: str) -> Rule:
     words = cell.split()
     codes = {"mode": Code.BY_MODE, "O": Code.RECENT, "O*": Code.IN_REQUEST, "own": Code.OWN}
-    known = {"-", "Y", "P", "+p", "scope", *codes}
+    known = {"-", "Y", "P", "S", "+p", "scope", *codes}
     if not words or not known.issuperset(words):
         raise ValueError(f"The rule table holds a cell that means nothing: {cell!r}.")
     return Rule(
         allowed="-" not in words,
-        password="P" in words,
+        password="P" in words or "S" in words,
+        recent_sign_in="S" in words,
         password_on_npm="+p" in words,
         code=next((codes[word] for word in words if word in codes), Code.NEVER),
         scoped="scope" in words,

@@ -39,24 +39,45 @@ class ProofKind(StrEnum):
     RECOVERY = "recovery"
     CONTINUATION = "continuation"
     ENROLMENT = "enrolment"
+    SECURITY_KEY = "security-key"
+    REGISTRATION = "registration"
+    APPROVAL = "approval"  # a one-time password that a page gave to a waiting client
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A security key that has just signed its registration."""
+
+    name: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    transports: tuple[str, ...]
+    backed_up: bool
+    mode_wanted: str
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedProof:
     """A code that was right when its request arrived; nothing is used up until the write consumes it.
 
-    `source` is the authenticator's or recovery code's id, `step` the TOTP time step (0 for a recovery code).
+    `source` is the id of the authenticator, recovery code, security key or approval; `step` the TOTP time step, or the
+    signature counter of a security key (0 for all else). `challenge` is what a security key signed.
     """
 
     kind: ProofKind
     user_id: int
     source: str
     step: int = 0
+    challenge: bytes = b""
+    user_verified: bool = False
+    new_key: NewKey | None = None
+    words: str = "2FA code"  # what it was, as package pages and the trail say it
 
     @property
     def reference(self) -> str:
         """How a continuation names the code it continues: never the code itself."""
-        return f"totp:{self.source}:{self.step}" if self.kind is not ProofKind.RECOVERY else f"recovery:{self.source}"
+        return f"totp:{self.source}:{self.step}" if self.kind is ProofKind.TOTP else f"{self.kind.value}:{self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +106,7 @@ class Permit:
     def proved_with(self) -> str:
         """What proved the action, as package pages and the trail say it."""
         if self.proof is not None:
-            return {
-                "totp": "2FA code",
-                "recovery": "recovery code",
-                "continuation": "2FA code (continued)",
-            }.get(self.proof.kind.value, "2FA code")
+            return self.proof.words
         principal = self.caller.principal
         if self.password_proved:
             return "password"

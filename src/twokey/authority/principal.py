@@ -99,11 +99,25 @@ ANONYMOUS = Principal(CredentialKind.ANONYMOUS)
 
 
 @dataclass(frozen=True, slots=True)
+class KeyAnswer:
+    """What a security key answered: the browser's `PublicKeyCredential`, as JSON, and where it was asked.
+
+    `origin` is this registry's address as the browser called it (scheme, host, port); `browser` names the session, the
+    login under way or the visitor that the challenge was made for.
+    """
+
+    document: str = field(repr=False)
+    origin: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was shown beside the credential. Never printed: `repr` leaves both out."""
+    """What was shown beside the credential. Never printed: `repr` leaves secrets out."""
 
     password: str | None = field(default=None, repr=False)
     otp: str | None = field(default=None, repr=False)
+    security_key: KeyAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from twokey.clock import SystemClock, iso
 from twokey.errors import Invalid
 from twokey.registry import Registry
 from twokey.two_factor import enrolment, recovery_codes
-from twokey.two_factor.redeem import account_key
+from twokey.two_factor.limits import account_key
 
 PIPE_WIDTH = 1000  # a row is one line for whatever reads it
 

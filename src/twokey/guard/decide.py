@@ -131,7 +131,9 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
         return Reason.LAST_FACTOR
     missing = facts.mode is None and where not in (Column.ANONYMOUS, Column.OPERATOR, Column.WORKLOAD)
     publishers, everyone = facts.require_2fa in ("publishers", "everyone"), facts.require_2fa == "everyone"
-    way_in = (Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT)
+    way_in = (
+        Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT, Action.APPROVE_LOGIN, Action.DENY_HAND_OFF,
+    )  # fmt: skip
     if missing and publishers and changes:
         return Reason.SITE_REQUIRES_2FA
     if missing and everyone and facts.action not in READS and facts.action not in way_in:
@@ -141,6 +143,8 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
 
 def _proof(facts: Facts, where: Column, found: Rule) -> Decision:
     password = (found.password or (found.password_on_npm and facts.on_npm)) and not facts.password_proved
+    if found.recent_sign_in and facts.just_signed_in:
+        password = False
     code = _code(facts, where, found)
     settled = facts.code_proved or (code is Code.RECENT and facts.stepped_up)
     if settled:

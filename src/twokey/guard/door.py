@@ -18,26 +18,35 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from twokey.accounts import users
+from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
 from twokey.authority.actions import READS, Action, Code, Column, rule
-from twokey.authority.permit import JudgedProof, Permit, Target
-from twokey.authority.principal import Caller, CredentialKind, Evidence
+from twokey.authority.permit import JudgedProof, Permit, ProofKind, Target
+from twokey.authority.principal import Caller, CredentialKind, Evidence, KeyAnswer
 from twokey.clock import Clock, hour_minute
 from twokey.db.engine import Database
-from twokey.errors import NotFound, PasswordRequired, Refused, Throttled, Unauthenticated
+from twokey.errors import NotFound, PasswordRequired, ProofReason, ProofRequired, Refused, Throttled, Unauthenticated
 from twokey.guard import facts as gathering
 from twokey.guard.decide import Allow, Decision, ProofNeeded, Reason, Refuse, decide
 from twokey.guard.facts import Facts
 from twokey.guard.sentences import refusal
 from twokey.settings import Settings
 from twokey.throttle import Bucket, Limit, full_until, record
-from twokey.two_factor.redeem import Redeemer
+from twokey.two_factor import factors
+from twokey.two_factor.redeem import ASK, Redeemer
 
 WRONG_PASSWORD = "Wrong password: this takes the password of your account."
 UNKNOWN_OR_WRONG = "Unknown user or wrong password."
+UNKNOWN_PASSKEY = "This passkey is not known here: sign in with your password."
+ACCOUNT_CLOSED = "This account is closed: ask the operator of this registry."
+ASK_WITHOUT_APP = (
+    "You must provide a one-time password, and this account has security keys only: a client that can open a page for "
+    "them gets one (npm 9 or later, without --otp), and a recovery code is a one-time pass too."
+)
 CLOSED = " Sign-up is closed on this registry: ask its operator for an account."
 
 
@@ -49,6 +58,7 @@ class Door:
         database: Database,
         passwords: Passwords,
         redeemer: Redeemer,
+        hand_offs: HandOffs,
         trail: Trail,
         settings: Settings,
         clock: Clock,
@@ -57,6 +67,7 @@ class Door:
         self._database = database
         self._passwords = passwords
         self._redeemer = redeemer
+        self._hand_offs = hand_offs
         self._trail = trail
         self._settings = settings
         self._clock = clock
@@ -92,8 +103,13 @@ class Door:
         if isinstance(decision, Refuse):
             raise self._refused(decision, facts, caller, target)
         if isinstance(decision, ProofNeeded) and decision.password:
-            user_id, password_proved = self._check_password(caller, action, target), True
-        if isinstance(decision, ProofNeeded) and decision.code is not Code.NEVER:
+            if _signs_in_with_passkey(caller, action):
+                proof = self._judge_passkey(caller, action, target)
+                user_id = proof.user_id
+            else:
+                user_id = self._check_password(caller, action, target)
+            password_proved = True
+        if isinstance(decision, ProofNeeded) and decision.code is not Code.NEVER and proof is None:
             assert user_id is not None
             proof = self._judge(caller, action, target, decision.code, user_id)
         self._check_rate(caller, action, target, facts)
@@ -182,7 +198,7 @@ class Door:
             self._record(event, caller, action, target, "wrong password")
             raise PasswordRequired(self._wrong_login() if action is Action.LOG_IN else WRONG_PASSWORD)
         if self._is_closed(caller, action, target):
-            raise Unauthenticated("This account is closed: ask the operator of this registry.")
+            raise Unauthenticated(ACCOUNT_CLOSED)
         return checked.user_id
 
     def _wrong_login(self) -> str:
@@ -198,7 +214,45 @@ class Door:
         assert name is not None
         if code is Code.OWN:
             return self._redeemer.judge_enrolment(caller, user_id, name, target)
-        return self._redeemer.judge(caller, user_id, name, action, target)
+        try:
+            return self._redeemer.judge(caller, user_id, name, action, target)
+        except ProofRequired as error:
+            if error.reason is not ProofReason.MISSING:
+                raise
+            raise self._asked_for(caller, action, target, user_id) from None
+
+    def _asked_for(self, caller: Caller, action: Action, target: Target, user_id: int) -> ProofRequired:
+        """Where the missing proof is to be shown: at the client's own prompt, or on a page in a browser.
+
+        A page for whoever has no authenticator app, or chose so, where the client can wait for one
+        (npm-protocol.md 3.5).
+        """
+        with self._database.read() as connection:
+            found = factors.of(connection, user_id)
+        if found.apps and not found.asks_in_browser:
+            return ProofRequired(ASK, reason=ProofReason.MISSING)
+        if not caller.wants_web_auth:
+            return ProofRequired(ASK if found.apps else ASK_WITHOUT_APP, reason=ProofReason.MISSING)
+        opened = self._hand_offs.begin_proof(caller, user_id, action, target)
+        return ProofRequired(
+            f"This needs a one-time password: a one-time pass from the page that opens. It shows {opened.code}.",
+            reason=ProofReason.MISSING, notice=f"Approve this in the browser only if its page shows {opened.code}",
+            page_id=opened.page_id, poll_id=opened.poll_id,
+        )  # fmt: skip
+
+    def _judge_passkey(self, caller: Caller, action: Action, target: Target) -> JudgedProof:
+        """A passkey that verified its user stands for password and second factor at once (security.md 2.6)."""
+        assert target.account is not None
+        with self._database.read() as connection:
+            account = users.find(connection, target.account)
+        if account is None:
+            raise Unauthenticated(UNKNOWN_PASSKEY)
+        proof = self._redeemer.judge(caller, account.id, account.name, action, target)
+        if proof.kind is not ProofKind.SECURITY_KEY or not proof.user_verified:
+            raise Unauthenticated("Without a password a passkey has to verify you, by its PIN, finger or face.")
+        if self._is_closed(caller, action, target):
+            raise Unauthenticated(ACCOUNT_CLOSED)
+        return proof
 
     def _rate_buckets(self, caller: Caller, action: Action, facts: Facts) -> list[tuple[Bucket, str]]:
         """The hourly limits that the action counts against, with what they count."""
@@ -235,6 +289,11 @@ class Door:
             record(tx.connection, bucket.key, tx.now)
 
 
+def _signs_in_with_passkey(caller: Caller, action: Action) -> bool:
+    shown = caller.evidence
+    return action is Action.LOG_IN and shown.security_key is not None and shown.password is None
+
+
 def _too_many(bucket: Bucket, what: str, until: int, now: int) -> Throttled:
     sentence = (
         f"Too many {what}: at most {bucket.limits[0].count} in an hour; the next is taken at {hour_minute(until)}"
@@ -242,7 +301,11 @@ def _too_many(bucket: Bucket, what: str, until: int, now: int) -> Throttled:
     return Throttled(sentence, retry_after=max(1, -(-(until - now) // 1_000_000)), notice=sentence)
 
 
-def with_evidence(caller: Caller, *, password: str | None = None, otp: str | None = None) -> Caller:
+def with_evidence(
+    caller: Caller, *, password: str | None = None, otp: str | None = None, security_key: KeyAnswer | None = None
+) -> Caller:
     """The caller with what a request's body showed beside its headers."""
-    evidence = Evidence(password or caller.evidence.password, otp or caller.evidence.otp)
-    return replace(caller, evidence=evidence)
+    shown = caller.evidence
+    return replace(
+        caller, evidence=Evidence(password or shown.password, otp or shown.otp, security_key or shown.security_key)
+    )

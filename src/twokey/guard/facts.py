@@ -66,6 +66,7 @@ class Facts:
     password_proved: bool = False
     code_proved: bool = False
     stepped_up: bool = False
+    just_signed_in: bool = False
 
     @property
     def on_npm(self) -> bool:
@@ -120,16 +121,19 @@ def gather(
         password_proved=password_proved or principal.password_proved or proves_login(caller, action, target),
         code_proved=code_proved,
         stepped_up=account.stepped_up_at is not None and at < account.stepped_up_at + STEP_UP,
+        just_signed_in=account.signed_in_at is not None and at < account.signed_in_at + STEP_UP,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """Whether account and credential are still good, the account's mode, and the session's last second factor (µs)."""
+    """Whether account and credential are still good, the account's mode, and of a session when (µs) it was opened and
+    last saw a second factor."""
 
     live: bool
     mode: Mode | None
     stepped_up_at: int | None = None
+    signed_in_at: int | None = None
 
 
 def _account(connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool) -> _Account:
@@ -142,12 +146,12 @@ def _account(connection: Connection, caller: Caller, action: Action, target: Tar
         return _Account(True, None)
     query = select(User.mode, User.disabled_at).where(User.id == principal.user_id)
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one()
-    live, stepped_up_at = row[1] is None, None
+    live, stepped_up_at, signed_in_at = row[1] is None, None, None
     if live and principal.token_id is not None:
         live = tokens.is_live(connection, principal.token_id, at, locked=locked)
     if live and principal.session_id is not None:
-        live, stepped_up_at = sessions.is_live(connection, principal.session_id, at, locked=locked)
-    return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at)
+        live, stepped_up_at, signed_in_at = sessions.is_live(connection, principal.session_id, at, locked=locked)
+    return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at, signed_in_at)
 
 
 def proves_login(caller: Caller, action: Action, target: Target) -> bool:

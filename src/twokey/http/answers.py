@@ -63,10 +63,10 @@ _STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
 )
 
 
-def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
+def error_answer(error: Exception, request_id: str, *, base: str) -> Answer:
     """The answer of the npm API for an error: `{"error": sentence, "request_id": ...}`.
 
-    `guide` is the address of the page that explains one-time passwords, for the notice of their refusal.
+    `base` is the registry's address: of the page that explains one-time passwords, and of the one that gives them.
 
     A one-time password is asked for with `www-authenticate: OTP`, the bare word; every other 401 goes without that
     header, because the client then shows our sentence instead of its own (npm-protocol.md 0.3).
@@ -87,6 +87,7 @@ def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
     if status == 500:
         log.error("%s", error.message, extra={"request_id": request_id})
     headers: dict[str, str] = {"cache-control": "no-store"}
+    document = {"error": error.message, "request_id": request_id}
     if isinstance(error, ProofRequired):
         headers["www-authenticate"] = "OTP"
     elif isinstance(error, AddressRefused):
@@ -95,10 +96,19 @@ def error_answer(error: Exception, request_id: str, *, guide: str) -> Answer:
         headers["retry-after"] = str(error.retry_after)
     notice = error.notice
     if isinstance(error, ProofRequired):
+        guide = f"{base}/guide"
         notice = f"{notice}. Guide: {guide}" if notice else f"How to get a one-time password: {guide}"
+        document |= _waiting(error, base)
     if notice is not None:
         headers["npm-notice"] = _header_text(notice)
-    return json_answer({"error": error.message, "request_id": request_id}, status, headers)
+    return json_answer(document, status, headers)
+
+
+def _waiting(error: ProofRequired, base: str) -> dict[str, str]:
+    """Where the person approves, and where the client waits, for one that can (npm-protocol.md 3.1)."""
+    if error.page_id is None:
+        return {}
+    return {"authUrl": f"{base}/auth/cli/{error.page_id}", "doneUrl": f"{base}/-/v1/done?authId={error.poll_id}"}
 
 
 def status_of(error: Exception) -> int:

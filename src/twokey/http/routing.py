@@ -17,7 +17,7 @@ from starlette.types import Scope
 from twokey import strict_json
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, ProofKind, Target
-from twokey.authority.principal import Caller
+from twokey.authority.principal import Caller, KeyAnswer
 from twokey.guard.door import with_evidence
 from twokey.http.answers import Answer
 from twokey.packages.names import PackageName
@@ -50,12 +50,13 @@ class Call:
         *,
         password: str | None = None,
         otp: str | None = None,
+        security_key: KeyAnswer | None = None,
         removes_last_factor: bool = False,
     ) -> Permit:
-        """Asks the door. `password` and `otp` are what the body showed beside the headers."""
+        """Asks the door. `password`, `otp` and `security_key` are what the body showed beside the headers."""
         if action not in self.actions:
             raise AssertionError(f"the route does not name {action}")
-        caller = with_evidence(self.caller, password=password, otp=otp)
+        caller = with_evidence(self.caller, password=password, otp=otp, security_key=security_key)
         permit = self.registry.door.require(caller, action, target, removes_last_factor=removes_last_factor)
         self.permits.append(permit)
         return permit

@@ -38,7 +38,7 @@ class NpmFace:
 
     def error(self, error: Exception, registry: Registry, scope: Scope, base: str) -> Answer:
         """`{"error": sentence}` with the status and headers that npm understands."""
-        return error_answer(error, scope["state"]["request_id"], guide=f"{base}/guide")
+        return error_answer(error, scope["state"]["request_id"], base=base)
 
 
 NPM = NpmFace()

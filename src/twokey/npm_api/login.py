@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.accounts import users
+from twokey.accounts import hand_offs, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import CredentialKind
 from twokey.clock import iso
-from twokey.errors import Invalid, NotFound, Unauthenticated
+from twokey.errors import Invalid, NotFound, Refused, Unauthenticated
 from twokey.http.answers import Answer, json_answer
 from twokey.http.routing import Call
 from twokey.strict_json import optional_string, required_string
@@ -20,10 +20,39 @@ from twokey.tokens.tokens import Wish
 LONGEST_PASSWORD = 4096  # as sent; what is longer than a password may be is refused by the rules
 
 
-def no_web_login(call: Call) -> Answer:
-    """There is no login in the browser yet: any 404 makes every client ask for name and password instead."""
+def begin_in_browser(call: Call) -> Answer:
+    """`POST /-/v1/login`: begins a login in the browser. The body says nothing that we believe."""
     call.require(Action.PING, Target())
-    raise NotFound("Login in the browser is not available here: use npm login --auth-type=legacy.")
+    opened = call.registry.hand_offs.begin_login(call.caller)
+    document = {
+        "loginUrl": f"{call.base}/login/cli/{opened.page_id}",
+        "doneUrl": f"{call.base}/-/v1/done?authId={opened.poll_id}",
+    }
+    notice = f"Approve this in the browser only if its page shows {opened.code}"
+    return json_answer(document, 200, {"cache-control": "no-store", "npm-notice": notice})
+
+
+def wait_for_browser(call: Call) -> Answer:
+    """`GET /-/v1/done?authId=ID`: 202 until the person has decided, then the token or the one-time password, once.
+
+    A refusal of a login is a 200 without a token, and a notice: with any 4xx npm would go on and ask for a password.
+    """
+    call.require(Action.PING, Target())
+    headers = {"cache-control": "no-store"}
+    try:
+        polled = call.registry.hand_offs.poll(call.query.get("authId", ""), call.caller.received_at)
+    except NotFound as error:
+        if call.query.get("authId", "").startswith(hand_offs.LOGIN_MARK):
+            return json_answer({}, 200, {**headers, "npm-notice": error.message})
+        raise
+    if polled.secret is not None:
+        return json_answer({"token": polled.secret}, 200, headers)
+    if polled.state == hand_offs.WAITING:
+        return json_answer({}, 202, {**headers, "retry-after": "1"})
+    sentence = "It was denied in the browser."
+    if polled.kind == hand_offs.LOGIN:
+        return json_answer({}, 200, {**headers, "npm-notice": sentence})
+    raise Refused(sentence)
 
 
 def log_in(call: Call) -> Answer:

@@ -20,7 +20,7 @@ from twokey.authority.principal import Mode
 from twokey.clock import MINUTE
 from twokey.db.schema import Authenticator, Continuation, User
 from twokey.errors import Invalid, NotFound
-from twokey.two_factor import recovery_codes, totp
+from twokey.two_factor import recovery_codes, security_keys, totp
 from twokey.vault import Vault, key_id_of
 
 PENDING, ACTIVE = "pending", "active"
@@ -97,7 +97,12 @@ def cancel(tx: Transaction, user_id: int) -> None:
 
 def confirm(tx: Transaction, user_id: int, proof: JudgedProof, codes: recovery_codes.NewSet) -> None:
     """Turns two-factor authentication on with the enrolment that `proof` confirmed, and stores the recovery codes."""
-    mode = tx.connection.execute(select(Authenticator.mode_wanted).where(Authenticator.id == proof.source)).scalar_one()
+    if proof.new_key is not None:
+        mode = proof.new_key.mode_wanted
+        tx.record(Event.KEY_ADD, details={"key": proof.source, "name": proof.new_key.name})
+    else:
+        query = select(Authenticator.mode_wanted).where(Authenticator.id == proof.source)
+        mode = tx.connection.execute(query).scalar_one()
     tx.connection.execute(
         update(User).where(User.id == user_id).values(mode=mode, updated_at=tx.now, wrong_codes_in_a_row=0)
     )
@@ -108,8 +113,11 @@ def confirm(tx: Transaction, user_id: int, proof: JudgedProof, codes: recovery_c
 
 
 def confirm_another(tx: Transaction, user_id: int, proof: JudgedProof) -> None:
-    """Adds the authenticator that `proof` confirmed to those that the account has; mode and recovery codes stay."""
-    tx.record(Event.AUTHENTICATOR_ADD, details={"authenticator": proof.source})
+    """Adds what `proof` confirmed to the factors that the account has; mode and recovery codes stay."""
+    if proof.new_key is not None:
+        tx.record(Event.KEY_ADD, details={"key": proof.source, "name": proof.new_key.name})
+    else:
+        tx.record(Event.AUTHENTICATOR_ADD, details={"authenticator": proof.source})
     sessions.end_others(tx, user_id)
 
 
@@ -126,8 +134,8 @@ def remove(tx: Transaction, user_id: int, authenticator_id: str) -> None:
     names = {each.id: each.name for each in listing(tx.connection, user_id)}
     if authenticator_id not in names:
         raise NotFound("There is no such authenticator: it may have been removed already.")
-    if len(names) == 1:
-        raise Invalid("This is the only authenticator: turn two-factor authentication off instead.")
+    if len(names) == 1 and not security_keys.count(tx.connection, user_id):
+        raise Invalid("This is the only second factor: turn two-factor authentication off instead.")
     tx.connection.execute(delete(Authenticator).where(Authenticator.id == authenticator_id))
     tx.record(Event.AUTHENTICATOR_REMOVE, details={"authenticator": authenticator_id, "name": names[authenticator_id]})
     sessions.end_others(tx, user_id)
@@ -169,16 +177,23 @@ def change_mode(tx: Transaction, user_id: int, mode: Mode) -> None:
     tx.record(Event.MODE_CHANGE, details={"mode": mode.value})
 
 
+def ask_in_browser(tx: Transaction, user_id: int, wanted: bool) -> None:
+    """Sets whether a client that can is sent to a page for the second factor, instead of asking for a code itself."""
+    tx.connection.execute(update(User).where(User.id == user_id).values(asks_in_browser=wanted, updated_at=tx.now))
+    tx.record(Event.BROWSER_CHOICE, details={"in browser": wanted})
+
+
 def disable(tx: Transaction, user_id: int, event: Event) -> None:
     """Turns two-factor authentication off: secrets, recovery codes and continuations are gone."""
     connection = tx.connection
     connection.execute(delete(Authenticator).where(Authenticator.user_id == user_id))
+    security_keys.remove_all(connection, user_id)
     recovery_codes.remove(connection, user_id)
     connection.execute(delete(Continuation).where(Continuation.user_id == user_id))
     connection.execute(
         update(User)
         .where(User.id == user_id)
-        .values(mode=None, updated_at=tx.now, wrong_codes_in_a_row=0, codes_suspended_at=None)
+        .values(mode=None, asks_in_browser=False, updated_at=tx.now, wrong_codes_in_a_row=0, codes_suspended_at=None)
     )
     sessions.end_others(tx, user_id)
     tx.record(event)

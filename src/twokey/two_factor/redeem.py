@@ -8,45 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from twokey.accounts.passwords import HashingGate, address_block
+from twokey.accounts import hand_offs
+from twokey.accounts.passwords import HashingGate
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
 from twokey.authority.actions import CONTINUED, Action
 from twokey.authority.permit import JudgedProof, ProofKind, Target
-from twokey.authority.principal import Caller
+from twokey.authority.principal import Caller, KeyAnswer
 from twokey.clock import MICROSECONDS, MINUTE, hour_minute
 from twokey.db.engine import Database
 from twokey.db.schema import Attempt, Authenticator, BurnedStep, Continuation, User
 from twokey.errors import Invalid, ProofReason, ProofRequired, Throttled
-from twokey.throttle import Blocked, Bucket, Limit, Throttle, full_until
-from twokey.two_factor import enrolment, recovery_codes, totp, verdicts
+from twokey.throttle import Blocked, Bucket, Throttle, full_until
+from twokey.two_factor import enrolment, key_ceremony, recovery_codes, security_keys, totp, verdicts
+from twokey.two_factor.key_ceremony import NotProved
+from twokey.two_factor.limits import RedeemLimits, account_key
 from twokey.two_factor.verdicts import Verdict
 from twokey.vault import Vault
 
 LONGEST_HEADER = 64
 _TOTP = re.compile(rb"[0-9]{6}")
 _RECOVERY = re.compile(rb"[0-9]{12}")
+_APPROVAL = re.compile(rf"[0-9A-Za-z]{{{hand_offs.SECRET_LENGTH}}}".encode())
 ASK = "You must provide a one-time password: a one-time pass from your authenticator app, or a recovery code."
-
-
-@dataclass(frozen=True, slots=True)
-class RedeemLimits:
-    """The guessing limits of security.md 2.2, and the two times."""
-
-    otp: int = 5
-    otp_hour: int = 20
-    otp_day: int = 100
-    address: int = 30
-    address_hour: int = 200
-    recovery: int = 5
-    recovery_day: int = 20
-    continuation_seconds: int = 120
-    enrolment_minutes: int = 30
 
 
 class Redeemer:
@@ -77,25 +65,34 @@ class Redeemer:
         Raises ProofRequired (missing, wrong, expired, used), Throttled, Busy. A wrong code is counted and recorded;
         a right one is neither, and stays good until `consume`.
         """
+        if caller.evidence.security_key is not None:
+            return self._judge_key(caller, user_id, user_name, action, target, caller.evidence.security_key)
         if caller.evidence.otp is None:
-            raise ProofRequired(ASK, reason=ProofReason.MISSING)
+            allowed = self._allowed(caller, user_id, action)
+            if allowed is None:
+                raise ProofRequired(ASK, reason=ProofReason.MISSING)
+            return allowed
         code = _normalised(caller.evidence.otp)
         if _RECOVERY.fullmatch(code):
-            buckets, compare = self._recovery_buckets(user_name, caller), self._compare_recovery
+            buckets, compare = self._limits.of_recovery_codes(user_name, caller), self._compare_recovery
+        elif _APPROVAL.fullmatch(code):
+            buckets, compare = self._limits.of_security_keys(user_name, caller), self._compare_approval
         else:
-            buckets, compare = self._totp_buckets(user_id, user_name, caller), self._compare_totp
+            buckets, compare = self._limits.of_codes(user_id, user_name, caller), self._compare_totp
         return self._judged(
-            caller,
-            user_id,
-            user_name,
-            action,
-            target,
-            buckets,
+            caller, user_id, user_name, action, target, buckets,
             lambda: compare(caller, user_id, user_name, action, code),
-        )
+        )  # fmt: skip
 
     def judge_enrolment(self, caller: Caller, user_id: int, user_name: str, target: Target) -> JudgedProof:
-        """Judges the code that confirms a pending enrolment. Raises as `judge` does; Invalid where there is none."""
+        """Judges the code, or the new security key, that confirms an enrolment.
+
+        Raises as `judge` does; Invalid where no enrolment is pending.
+        """
+        if caller.evidence.security_key is not None:
+            return self._judge_key(
+                caller, user_id, user_name, Action.CONFIRM_ENROLMENT, target, caller.evidence.security_key, new=True
+            )
         if caller.evidence.otp is None:
             raise ProofRequired(ASK, reason=ProofReason.MISSING)
         with self._database.read() as connection:
@@ -107,7 +104,7 @@ class Redeemer:
         code = _normalised(caller.evidence.otp)
         return self._judged(
             caller, user_id, user_name, Action.CONFIRM_ENROLMENT, target,
-            self._totp_buckets(user_id, user_name, caller),
+            self._limits.of_codes(user_id, user_name, caller),
             lambda: self._compare_pending(caller, user_id, user_name, code),
         )  # fmt: skip
 
@@ -161,10 +158,37 @@ class Redeemer:
             match = recovery_codes.find(connection, user_id, code.decode(), self._vault, self._gate)
             if match is None:
                 return verdicts.NO_RECOVERY_CODE
-            proof = JudgedProof(ProofKind.RECOVERY, user_id, str(match.id))
+            proof = JudgedProof(ProofKind.RECOVERY, user_id, str(match.id), words="recovery code")
             if not match.used:
                 return proof
             return self._continued(connection, caller, action, proof) or verdicts.RECOVERY_USED
+
+    def _compare_approval(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, code: bytes
+    ) -> JudgedProof | Verdict:
+        with self._database.read() as connection:
+            match = hand_offs.match(connection, caller, user_id, action, code.decode())
+            if match is None:
+                return verdicts.NO_APPROVAL
+            proof = JudgedProof(ProofKind.APPROVAL, user_id, str(match.id), words=match.words)
+            if not match.used:
+                return proof
+            return self._continued(connection, caller, action, proof) or verdicts.APPROVAL_USED
+
+    def _judge_key(
+        self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target, answer: KeyAnswer, *,
+        new: bool = False,
+    ) -> JudgedProof:  # fmt: skip
+        def compare() -> JudgedProof | Verdict:
+            verify = key_ceremony.verify_registration if new else key_ceremony.verify_answer
+            try:
+                with self._database.read() as connection:
+                    return verify(connection, user_id, answer, caller.received_at)
+            except NotProved as error:
+                return verdicts.security_key(error.sentence, copied=error.counter is not None)
+
+        buckets = self._limits.of_security_keys(user_name, caller)
+        return self._judged(caller, user_id, user_name, action, target, buckets, compare)
 
     def _compare_pending(self, caller: Caller, user_id: int, user_name: str, code: bytes) -> JudgedProof | Verdict:
         not_before = caller.received_at - self._limits.enrolment_minutes * MINUTE
@@ -185,19 +209,19 @@ class Redeemer:
     def _continued(
         self, connection: Connection, caller: Caller, action: Action, proof: JudgedProof
     ) -> JudgedProof | None:
-        family, token_id = CONTINUED.get(action), caller.principal.token_id
-        if family is None or token_id is None:
+        found = _open_continuation(connection, caller, action, Continuation.proof == proof.reference)
+        if found is None:
             return None
-        found = connection.execute(
-            select(Continuation.id).where(
-                Continuation.proof == proof.reference,
-                Continuation.token_id == token_id,
-                Continuation.address == caller.address,
-                Continuation.family == family,
-                Continuation.expires_at > caller.received_at,
-            )
-        ).scalar_one_or_none()
-        return None if found is None else JudgedProof(ProofKind.CONTINUATION, proof.user_id, str(found))
+        return JudgedProof(ProofKind.CONTINUATION, proof.user_id, found, words=f"{proof.words} (continued)")
+
+    def _allowed(self, caller: Caller, user_id: int, action: Action) -> JudgedProof | None:
+        """The account's word, given on the page of an approval, that this token may go on for some minutes."""
+        with self._database.read() as connection:
+            is_allowance = Continuation.proof.startswith(hand_offs.ALLOWANCE_PREFIX)
+            found = _open_continuation(connection, caller, action, is_allowance)
+        if found is None:
+            return None
+        return JudgedProof(ProofKind.CONTINUATION, user_id, found, words="approval for some minutes")
 
     def _blocked(self, caller: Caller, user_id: int, user_name: str, target: Target, blocked: Blocked) -> Exception:
         if blocked.bucket.key.startswith("otp-account:"):
@@ -214,22 +238,24 @@ class Redeemer:
     def _record_refusal(
         self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target, verdict: Verdict
     ) -> None:
-        event = Event.OTP_REPLAY if verdict.reason is ProofReason.USED else Event.OTP_WRONG
+        event = verdict.event
         with self._database.write() as connection:
             if verdict.burn is not None:
                 self._database.lock(connection, f"burn:{verdict.burn[0]}")
                 _burn(connection, *verdict.burn)
+            self._trail.append(
+                connection, event, caller, at=caller.received_at, account=user_name, resource=str(target),
+                outcome="refused", reason=verdict.reason.value, details={"action": action.value},
+            )  # fmt: skip
+            if verdict.of_key:
+                return  # nobody guesses a signature
             in_a_row = connection.execute(
                 update(User)
                 .where(User.id == user_id)
                 .values(wrong_codes_in_a_row=User.wrong_codes_in_a_row + 1)
                 .returning(User.wrong_codes_in_a_row)
             ).scalar_one()
-            self._trail.append(
-                connection, event, caller, at=caller.received_at, account=user_name, resource=str(target),
-                outcome="refused", reason=verdict.reason.value, details={"action": action.value},
-            )  # fmt: skip
-            day_is_full = full_until(connection, self._account_bucket(user_id), caller.received_at) is not None
+            day_is_full = full_until(connection, self._limits.of_account(user_id), caller.received_at) is not None
             if in_a_row >= self._limits.otp_day or day_is_full:
                 self._suspend(connection, caller, user_id, user_name, in_a_row)
 
@@ -255,23 +281,22 @@ class Redeemer:
             if not _is_open(connection, proof, tx.permit.caller):
                 raise verdicts.USED.refusal()
             return
-        if proof.kind is ProofKind.ENROLMENT:
-            if not enrolment.activate(connection, proof, tx.now):
+        if proof.kind in (ProofKind.ENROLMENT, ProofKind.REGISTRATION):
+            added = enrolment.activate if proof.kind is ProofKind.ENROLMENT else security_keys.register
+            if not added(connection, proof, tx.now):
                 raise verdicts.USED.refusal()
             # What was guessed before there was anything to guess does not count against the app.
             _lift_suspension(tx, proof.user_id)
             return
-        if proof.kind is ProofKind.RECOVERY:
-            fresh = recovery_codes.use(connection, int(proof.source), tx.now)
-        else:
-            fresh = _raise_step(connection, proof, tx.now)
-        if not fresh:
+        if not _use_up(connection, proof, tx.now):
             if self._continued(connection, caller, tx.permit.action, proof) is None:
                 raise verdicts.USED.refusal()
             return
         self._after_first_use(tx, proof)
 
     def _after_first_use(self, tx: Transaction, proof: JudgedProof) -> None:
+        if proof.kind is ProofKind.SECURITY_KEY:
+            _lift_suspension(tx, proof.user_id)
         if proof.kind is ProofKind.RECOVERY:
             _lift_suspension(tx, proof.user_id)
             left = recovery_codes.left(tx.connection, proof.user_id)
@@ -288,35 +313,6 @@ class Redeemer:
                     expires_at=tx.now + self._limits.continuation_seconds * MICROSECONDS,
                 )
             )  # fmt: skip
-
-    def _totp_buckets(self, user_id: int, user_name: str, caller: Caller) -> list[Bucket]:
-        limits, block = self._limits, address_block(caller.address)
-        per_credential = (Limit(limits.otp, 300), Limit(limits.otp_hour, 3600))
-        return [
-            Bucket(f"otp:{user_name}:{caller.principal.credential}:{block}", per_credential),
-            self._account_bucket(user_id),
-            self._address_bucket(block),
-        ]
-
-    def _recovery_buckets(self, user_name: str, caller: Caller) -> list[Bucket]:
-        limits, block = self._limits, address_block(caller.address)
-        per_address = (Limit(limits.recovery, 300), Limit(limits.recovery_day, 86400))
-        # Apart from the bucket of authenticator codes, which never blocks a recovery code.
-        return [
-            Bucket(f"recovery:{user_name}:{block}", per_address),
-            self._address_bucket(block, "recovery-address"),
-        ]
-
-    def _account_bucket(self, user_id: int) -> Bucket:
-        return Bucket(account_key(user_id), (Limit(self._limits.otp_day, 86400),))
-
-    def _address_bucket(self, block: str, kind: str = "otp-address") -> Bucket:
-        return Bucket(f"{kind}:{block}", (Limit(self._limits.address, 300), Limit(self._limits.address_hour, 3600)))
-
-
-def account_key(user_id: int) -> str:
-    """The bucket that counts an account's wrong authenticator codes, over all credentials and addresses."""
-    return f"otp-account:{user_id}"
 
 
 def _normalised(shown: str) -> bytes:
@@ -346,6 +342,21 @@ def _burn(connection: Connection, authenticator_id: str, step: int) -> None:
         connection.execute(insert(BurnedStep).values(authenticator_id=authenticator_id, step=step))
 
 
+def _open_continuation(
+    connection: Connection, caller: Caller, action: Action, which: ColumnElement[bool]
+) -> str | None:
+    """The id of a continuation of the credential, from its address, that covers the action."""
+    family, token_id = CONTINUED.get(action), caller.principal.token_id
+    if family is None or token_id is None:
+        return None
+    query = select(Continuation.id).where(
+        which, Continuation.token_id == token_id, Continuation.address == caller.address,
+        Continuation.family == family, Continuation.expires_at > caller.received_at,
+    )  # fmt: skip
+    found = connection.execute(query.limit(1)).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
 def _is_open(connection: Connection, proof: JudgedProof, caller: Caller) -> bool:
     query = select(Continuation.id).where(
         Continuation.id == int(proof.source),
@@ -354,6 +365,17 @@ def _is_open(connection: Connection, proof: JudgedProof, caller: Caller) -> bool
         Continuation.expires_at > caller.received_at,
     )
     return connection.execute(query).one_or_none() is not None
+
+
+def _use_up(connection: Connection, proof: JudgedProof, at: int) -> bool:
+    """Uses a proof up, in the caller's transaction. False where another request was faster."""
+    if proof.kind is ProofKind.RECOVERY:
+        return recovery_codes.use(connection, int(proof.source), at)
+    if proof.kind is ProofKind.SECURITY_KEY:
+        return security_keys.use(connection, proof, at)
+    if proof.kind is ProofKind.APPROVAL:
+        return hand_offs.use(connection, int(proof.source), at)
+    return _raise_step(connection, proof, at)
 
 
 def _raise_step(connection: Connection, proof: JudgedProof, at: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twokey.audit.events import Event
 from twokey.errors import ProofReason, ProofRequired
 from twokey.two_factor import totp
 
@@ -15,9 +16,20 @@ class Verdict:
     reason: ProofReason
     sentence: str
     burn: tuple[str, int] | None = None
+    of_key: bool = False
+    copied: bool = False  # a security key whose counter did not grow
+
+    @property
+    def event(self) -> Event:
+        """What the trail says of it."""
+        if self.of_key:
+            return Event.KEY_COUNTER if self.copied else Event.KEY_WRONG
+        return Event.OTP_REPLAY if self.reason is ProofReason.USED else Event.OTP_WRONG
 
     def refusal(self) -> ProofRequired:
         """The error for the person who showed the code."""
+        if self.of_key:
+            return ProofRequired(f"The security key was not accepted: {self.sentence}.", reason=self.reason)
         return ProofRequired(
             f"Invalid one-time password: {self.sentence}.",
             reason=self.reason,
@@ -28,11 +40,21 @@ class Verdict:
 SUSPENDED = Verdict(
     ProofReason.SUSPENDED,
     "codes of authenticator apps are suspended for this account after too many wrong ones; "
-    "use a recovery code, or ask the operator of this registry",
+    "use a security key or a recovery code, or ask the operator of this registry",
 )
 USED = Verdict(ProofReason.USED, "already used, wait for the next code")
 RECOVERY_USED = Verdict(ProofReason.USED, "already used, take the next of your recovery codes")
 NO_RECOVERY_CODE = Verdict(ProofReason.WRONG, "this is not one of your unused recovery codes")
+
+NO_APPROVAL = Verdict(
+    ProofReason.WRONG, "it was not given to this token for this, or two minutes have passed; repeat the command"
+)
+APPROVAL_USED = Verdict(ProofReason.USED, "already used; repeat the command and approve it again")
+
+
+def security_key(sentence: str, *, copied: bool) -> Verdict:
+    """What a security key answered proves nothing, and why."""
+    return Verdict(ProofReason.WRONG, sentence, of_key=True, copied=copied)
 
 
 def wrong(issuer: str, user_name: str) -> Verdict:

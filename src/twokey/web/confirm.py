@@ -11,6 +11,7 @@ from twokey.authority.actions import Action
 from twokey.errors import Invalid, PasswordRequired, ProofReason, ProofRequired, TwokeyError
 from twokey.http.answers import Answer
 from twokey.http.routing import Guarded
+from twokey.two_factor import factors
 from twokey.web import render
 from twokey.web.visit import EVIDENCE, Visit
 
@@ -26,10 +27,14 @@ def ask(visit: Visit, error: TwokeyError, path: str, form: Sequence[tuple[str, s
     wants_password = isinstance(error, PasswordRequired) or (
         not isinstance(error, ProofRequired) and bool(visit.one("password"))
     )
-    shown = bool(visit.one("password" if wants_password else "otp"))
+    shown = bool(visit.one("password") if wants_password else visit.one("otp") or visit.one("security_key"))
     if isinstance(error, ProofRequired) and error.reason is ProofReason.MISSING:
         shown = False
-    return render.form_page(visit, "confirm.html", error if shown else None, key=key, wants_password=wants_password)
+    with visit.registry.database.read() as connection:
+        found = factors.of(connection, visit.user_id)
+    return render.form_page(
+        visit, "confirm.html", error if shown else None, key=key, wants_password=wants_password, factors=found
+    )
 
 
 def carry_out(visit: Visit, forms: Sequence[Guarded]) -> Answer:

@@ -21,6 +21,7 @@ from twokey.errors import (
     Unauthenticated,
 )
 from twokey.http.answers import Answer
+from twokey.two_factor import factors, key_ceremony
 from twokey.web import render
 from twokey.web.visit import Visit, redirect, safe_path
 
@@ -67,12 +68,16 @@ def log_in(visit: Visit) -> Answer:
         return _restart(visit)
     former = visit.caller.principal.session_id
     login_of = visit.caller.principal.login_of
+    answer = visit.key_answer
     if login_of is None:
         visit.caller = replace(visit.caller, principal=ANONYMOUS)
     name = login_of or visit.one("username")
+    if answer is not None and login_of is None:
+        with visit.registry.database.read() as connection:
+            name = key_ceremony.account_named_in(connection, answer) or ""
     password, otp = visit.one("password") or None, visit.one("otp") or None
     try:
-        permit = visit.require(Action.LOG_IN, Target(account=name), password=password, otp=otp)
+        permit = visit.require(Action.LOG_IN, Target(account=name), password=password, otp=otp, security_key=answer)
     except ProofRequired as error:
         if error.reason is ProofReason.MISSING and login_of is None:
             return _second_factor_next(visit, name)
@@ -123,8 +128,12 @@ def _restart(visit: Visit) -> Answer:
 def _login_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
     if error is not None:
         visit.require(Action.PING, Target())
+    principal, found = visit.caller.principal, None
+    if principal.login_user_id is not None:
+        with visit.registry.database.read() as connection:
+            found = factors.of(connection, principal.login_user_id)
     return render.form_page(
-        visit, "login.html", error, next=_next(visit), login_of=visit.caller.principal.login_of,
+        visit, "login.html", error, next=_next(visit), login_of=principal.login_of, factors=found,
         username=visit.one("username"),
     )  # fmt: skip
 

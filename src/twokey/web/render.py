@@ -49,6 +49,11 @@ DONE = {
     "disabled": "Two-factor authentication is off. Your recovery codes are void.",
     "authenticator-added": "The authenticator is added.",
     "authenticator-removed": "The authenticator is removed.",
+    "key-added": "The security key is added.",
+    "key-removed": "The security key is removed.",
+    "key-renamed": "The security key has its new name.",
+    "in-browser": "Clients that can will ask in the browser.",
+    "at-prompt": "Clients will ask for the code in the terminal.",
     "enrolment-cancelled": "The set-up is cancelled.",
     "recovery-saved": "Two-factor authentication is on, and your recovery codes are saved.",
     "welcome": "Welcome! Your account is ready. Turn on two-factor authentication next.",
@@ -116,6 +121,7 @@ def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Answe
         "done": DONE.get(visit.query.get("done", "")),
         "problem": None,
         "query": "",
+        "takes_keys": visit.takes_keys,
         "plain_http": not trustworthy(registry.settings),
     }
     text = environment().get_template(template).render({**shared, **values})
@@ -158,7 +164,7 @@ def headers(registry: Registry) -> dict[str, str]:
 
 def error_page(error: Exception, registry: Registry, request_id: str, base: str, user: str | None) -> Answer:
     """The page for an error, for `user` where signed in; what is unexpected is logged as for the npm API."""
-    plain = error_answer(error, request_id, guide=f"{base}/guide")
+    plain = error_answer(error, request_id, base=base)
     status = status_of(error) if isinstance(error, TwokeyError) else plain.status
     found = {**headers(registry), **_retry_after(error)}
     sentence = error.message if isinstance(error, TwokeyError) else "Something unexpected happened: try again."

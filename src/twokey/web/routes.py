@@ -8,7 +8,7 @@ from functools import partial
 from twokey.authority.actions import Action
 from twokey.http.answers import Answer
 from twokey.http.routing import Call, Guarded, Handler
-from twokey.web import account, confirm, home, login, packages, tokens, two_factor
+from twokey.web import account, confirm, hand_off, home, login, packages, security_keys, tokens, two_factor
 from twokey.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -55,6 +55,9 @@ PAGES = (
     _page("/settings/{user:part}/packages", (Action.READ_PROFILE,), account.packages_page),
     _page("/settings/{user:part}/2fa", (Action.READ_PROFILE,), two_factor.overview),
     _page("/settings/{user:part}/2fa/authenticator", (Action.READ_PROFILE,), two_factor.wizard),
+    _page("/settings/{user:part}/2fa/security-key", (Action.READ_PROFILE,), security_keys.wizard),
+    _page("/login/cli/{id:part}", (Action.READ_PROFILE,), hand_off.page),
+    _page("/auth/cli/{id:part}", (Action.READ_PROFILE,), hand_off.page),
     _page("/settings/{user:part}/tokens", (Action.LIST_TOKENS,), tokens.listing),
     _page("/settings/{user:part}/tokens/new", (Action.LIST_TOKENS,), tokens.new),
 )
@@ -73,6 +76,13 @@ SETTINGS = (
     _form("/settings/{user:part}/2fa/add", _ENROL, two_factor.add_authenticator),
     _form("/settings/{user:part}/2fa/cancel", _ENROL, two_factor.cancel),
     _form("/settings/{user:part}/2fa/authenticator", _CONFIRM, two_factor.confirm_authenticator),
+    _form("/settings/{user:part}/2fa/security-keys", _ENROL, security_keys.add),
+    _form("/settings/{user:part}/2fa/security-key", _CONFIRM, security_keys.confirm),
+    _form("/settings/{user:part}/2fa/security-keys/rename", _FACTOR, security_keys.rename),
+    _form("/settings/{user:part}/2fa/security-keys/remove", _FACTOR, security_keys.remove),
+    _form("/settings/{user:part}/2fa/browser", _FACTOR, security_keys.ask_in_browser),
+    _form("/login/cli/{id:part}", (Action.READ_PROFILE, Action.APPROVE_LOGIN, Action.DENY_HAND_OFF), hand_off.decide),
+    _form("/auth/cli/{id:part}", (Action.READ_PROFILE, Action.APPROVE_PROOF, Action.DENY_HAND_OFF), hand_off.decide),
     _form("/settings/{user:part}/2fa/remove", _FACTOR, two_factor.remove_authenticator),
     _form("/settings/{user:part}/2fa/mode", _FACTOR, two_factor.change_mode),
     _form("/settings/{user:part}/2fa/disable", _FACTOR, two_factor.disable),
@@ -87,6 +97,7 @@ FORMS = (
     *SETTINGS,
     _form("/signup", (Action.SIGN_UP, Action.PING), login.sign_up),
     _form("/login", (Action.LOG_IN, Action.PING), login.log_in),
+    _form("/security-key/challenge", (Action.PING,), security_keys.challenge),
     _form("/logout", (Action.LOG_OUT,), login.log_out),
     _form(
         "/confirm",

@@ -13,7 +13,7 @@ from twokey.authority.principal import Mode
 from twokey.clock import MINUTE
 from twokey.errors import Invalid, ProofRequired
 from twokey.http.answers import Answer
-from twokey.two_factor import enrolment, recovery_codes, totp
+from twokey.two_factor import enrolment, factors, recovery_codes, security_keys, totp
 from twokey.web import render
 from twokey.web.account import account_of
 from twokey.web.visit import Visit, redirect
@@ -28,12 +28,15 @@ def overview(visit: Visit) -> Answer:
     registry, account = visit.registry, account_of(visit)
     with registry.database.read() as connection:
         authenticators = enrolment.listing(connection, account.id)
+        keys = security_keys.listing(connection, account.id)
+        asks_in_browser = factors.of(connection, account.id).asks_in_browser
         left = recovery_codes.left(connection, account.id)
         pending = enrolment.is_pending(
             connection, account.id, registry.clock.now(), registry.settings.enrolment_minutes
         )
     return render.page(
-        visit, "two_factor.html", account=account, authenticators=authenticators, left=left, few=recovery_codes.FEW,
+        visit, "two_factor.html", account=account, authenticators=authenticators, keys=keys,
+        asks_in_browser=asks_in_browser, left=left, few=recovery_codes.FEW,
         pending=pending, required=registry.settings.require_2fa != "off",
     )  # fmt: skip
 
@@ -42,7 +45,7 @@ def add_authenticator(visit: Visit) -> Answer:
     """Begins an enrolment, or goes on with the one that a terminal began."""
     visit.own(Action.READ_PROFILE)
     registry, account = visit.registry, account_of(visit)
-    mode = _mode(visit.one("mode") or Mode.AUTH_AND_WRITES.value)
+    mode = mode_of(visit.one("mode") or Mode.AUTH_AND_WRITES.value)
     action = Action.BEGIN_ENROLMENT if account.mode is None else Action.CHANGE_SECOND_FACTOR
     with registry.door.write(visit.ask(action)) as tx:
         enrolment.begin_or_resume(tx, account.id, mode, registry.vault, registry.settings.enrolment_minutes)
@@ -78,7 +81,7 @@ def confirm_authenticator(visit: Visit) -> Answer:
     with registry.door.write(permit) as tx:
         enrolment.confirm(tx, account.id, permit.proof, made)
         enrolment.name(tx, permit.proof.source, visit.one("name"))
-    return _recovery_codes(visit, made.codes, first=True)
+    return recovery_codes_page(visit, made.codes, first=True)
 
 
 def cancel(visit: Visit) -> Answer:
@@ -101,7 +104,7 @@ def remove_authenticator(visit: Visit) -> Answer:
 def change_mode(visit: Visit) -> Answer:
     """How much the second factor guards."""
     visit.own(Action.READ_PROFILE)
-    mode = _mode(visit.one("mode"))
+    mode = mode_of(visit.one("mode"))
     with visit.registry.door.write(visit.ask(Action.CHANGE_SECOND_FACTOR)) as tx:
         enrolment.change_mode(tx, visit.user_id, mode)
     return redirect(PAGE, done="mode")
@@ -124,7 +127,7 @@ def regenerate(visit: Visit) -> Answer:
     made = recovery_codes.generate(visit.user_id, registry.vault, registry.gate)
     with registry.door.write(permit) as tx:
         enrolment.regenerate_recovery_codes(tx, visit.user_id, made)
-    return _recovery_codes(visit, made.codes, first=False)
+    return recovery_codes_page(visit, made.codes, first=False)
 
 
 def saved(visit: Visit) -> Answer:
@@ -138,7 +141,8 @@ def saved(visit: Visit) -> Answer:
     return redirect(PAGE, done="recovery-saved")
 
 
-def _mode(text: str) -> Mode:
+def mode_of(text: str) -> Mode:
+    """The mode that a form names. Raises Invalid."""
     if text not in list(Mode):
         raise Invalid(f"The mode {text[:32]!r} is unknown: use auth-only or auth-and-writes.")
     return Mode(text)
@@ -167,7 +171,8 @@ def _wizard(visit: Visit, account: Account, pending: enrolment.Secret, error: Pr
     )  # fmt: skip
 
 
-def _recovery_codes(visit: Visit, codes: tuple[str, ...], *, first: bool) -> Answer:
+def recovery_codes_page(visit: Visit, codes: tuple[str, ...], *, first: bool) -> Answer:
+    """The ten codes, shown this once."""
     lines = [f"Recovery codes of {visit.user} at {visit.base}/", *codes, "Each code works once.", ""]
     download = "data:text/plain;charset=utf-8," + quote("\r\n".join(lines))
     return render.page(visit, "recovery_codes.html", codes=codes, download=download, first=first)

@@ -14,16 +14,18 @@ from starlette.datastructures import Headers
 
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
-from twokey.authority.principal import CredentialKind
+from twokey.authority.principal import CredentialKind, KeyAnswer
 from twokey.errors import Invalid, NotFound, Refused
 from twokey.http.answers import Answer
 from twokey.http.routing import Call
 from twokey.settings import Settings, is_loopback
+from twokey.two_factor import key_ceremony
 
 MOST_FIELDS = 200
 LONGEST_FIELD = 4096
 FORM = "application/x-www-form-urlencoded"
-EVIDENCE = ("csrf", "password", "otp")  # never kept with an interrupted form
+LONGEST_ANSWER = 16 * 1024  # of a security key, as JSON
+EVIDENCE = ("csrf", "password", "otp", "security_key")  # never kept with an interrupted form
 STALE = "This page is out of date, or cookies are off in this browser: load the page again and repeat what you did."
 
 
@@ -93,8 +95,31 @@ class Visit(Call):
     def ask(self, action: Action, target: Target | None = None, *, removes_last_factor: bool = False) -> Permit:
         """Asks the door with the password and the code of the form, if it has any, about oneself unless named."""
         target = target or Target(account=self.caller.principal.user_name)
-        password, otp = self.one("password") or None, self.one("otp") or None
-        return Call.require(self, action, target, password=password, otp=otp, removes_last_factor=removes_last_factor)
+        return Call.require(
+            self, action, target, password=self.one("password") or None, otp=self.one("otp") or None,
+            security_key=self.key_answer, removes_last_factor=removes_last_factor,
+        )  # fmt: skip
+
+    @property
+    def key_answer(self) -> KeyAnswer | None:
+        """What a security key answered, if the form brings it."""
+        document = self.one("security_key")
+        return KeyAnswer(document, self.base, self.browser) if document else None
+
+    @property
+    def browser(self) -> str:
+        """What the challenge of a security key is bound to: the session, the login under way, or this visitor."""
+        principal = self.caller.principal
+        if principal.session_id is not None:
+            return f"session:{principal.session_id}"
+        if principal.login_session_id is not None:
+            return f"login:{principal.login_session_id}"
+        return f"visitor:{hashlib.sha256((self.secret or '').encode('utf-8', 'replace')).hexdigest()}"
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether a security key can be used here: not where the registry is called by an IP address."""
+        return key_ceremony.rp_id(self.base) is not None
 
     def own(self, action: Action) -> None:
         """Asks the door for one's own page, and hides another user's. Raises NotFound."""
@@ -155,7 +180,8 @@ def _parsed(call: Call) -> Sequence[tuple[str, str]]:
     except ValueError as error:
         raise Invalid("The form cannot be read.") from error
     for name, value in pairs:
-        if "\0" in value or len(value) > LONGEST_FIELD:
+        longest = LONGEST_ANSWER if name == "security_key" else LONGEST_FIELD
+        if "\0" in value or len(value) > longest:
             raise Invalid(f"The field {name[:40]} is too long, or holds a character that cannot be stored.")
     return pairs
 
