@@ -25,7 +25,7 @@ from twokey.clock import MICROSECONDS, MINUTE, hour_minute
 from twokey.db.engine import Database
 from twokey.db.schema import Continuation, User
 from twokey.db.schema_access import HandOff
-from twokey.errors import Conflict, NotFound, Throttled
+from twokey.errors import Conflict, Invalid, NotFound, Throttled
 from twokey.throttle import Bucket, Limit, full_until, record
 from twokey.vault import Vault, key_id_of
 
@@ -43,7 +43,7 @@ BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LOGIN_MARK = "login"  # begins the client's id of a login, so that one that is gone can still be told apart
 SECRET_LENGTH = 43  # base62 characters of 256 bits
 CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"  # nothing that reads like something else, no words
-GONE = "This request was answered already, or five minutes have passed: repeat the command in the terminal."
+GONE = "This request was answered already, or is older than five minutes: repeat the command in the terminal."
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class HandOffs:
 
 
 def find(connection: Connection, page_id: str, at: int) -> Asked:
-    """The hand-off whose page is `page_id`. Raises NotFound where there is none that can still be decided."""
+    """The hand-off whose page is `page_id`. Raises Invalid where there is none that can still be decided."""
     query = (
         select(
             HandOff.id, HandOff.kind, HandOff.code, HandOff.state, HandOff.address, HandOff.user_agent,
@@ -171,14 +171,14 @@ def find(connection: Connection, page_id: str, at: int) -> Asked:
     )  # fmt: skip
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise NotFound("There is no such request: it may be old. Repeat the command in the terminal.")
+        raise Invalid(GONE)
     hand_off_id, kind, code, state, address, agent, user_id, user_name, token_id, action, target, created_at = row
     asked = Asked(
         hand_off_id, kind, code, state, address, agent, user_id, user_name, token_id,
         None if action is None else Action(action), target, created_at,
     )  # fmt: skip
     if asked.state != WAITING or at >= asked.created_at + DECIDE_WITHIN:
-        raise NotFound(GONE)
+        raise Invalid(GONE)
     return asked
 
 

@@ -10,7 +10,7 @@ from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import CredentialKind
 from twokey.clock import iso
-from twokey.errors import Invalid, NotFound, Refused
+from twokey.errors import Invalid, Refused
 from twokey.http.answers import Answer
 from twokey.settings import is_loopback
 from twokey.tokens import tokens
@@ -80,12 +80,12 @@ def _same(one: str, other: str) -> bool:
 
 
 def _asked(visit: Visit) -> Asked:
-    """The hand-off that the address names, for whoever may decide it. Raises NotFound, Refused."""
+    """The hand-off that the address names, for whoever may decide it. Raises Invalid, Refused."""
     kind = hand_offs.LOGIN if visit.path.startswith("/login/") else hand_offs.PROOF
     with visit.registry.database.read() as connection:
         asked = hand_offs.find(connection, visit.params["id"], visit.caller.received_at)
     if asked.kind != kind:
-        raise NotFound("There is no such request: repeat the command in the terminal.")
+        raise Invalid(hand_offs.GONE)
     if kind == hand_offs.PROOF and asked.user_id != visit.user_id:
         raise Refused(
             f"This was asked of another account than {visit.user}, which you are signed in as: "
