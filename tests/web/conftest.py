@@ -75,7 +75,9 @@ def new_page(chromium: Browser, server: Server, complaints: list[str]) -> Iterat
     contexts: list[BrowserContext] = []
 
     def make(**options: Any) -> Page:
-        context = chromium.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 800}, **options})
+        context = chromium.new_context(
+            **{"base_url": server.url, "viewport": {"width": 1280, "height": 800}, **options}
+        )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
