@@ -57,6 +57,15 @@ SECOND_STEPS = "CONFIRM_FACTOR | - | - | own | own | - | - | - | - | -"
 # Not in the document: what `npm owner` looks up of a user. As whoami.
 NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
 
+# Not in the document: what a person decides on a page about a client that waits. A login: as making a token, but that a
+# sign-in of a moment ago (S) stands for the password; a proof: as if its code were typed. No token carries them.
+HAND_OFFS = """
+APPROVE_LOGIN | - | S | O  | O  | - | - | - | - | -
+APPROVE_PROOF | - | - | O* | O* | - | - | - | - | -
+DENY_HAND_OFF | - | Y | Y  | Y  | - | - | - | - | -
+"""
+IN_BROWSER = {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
+
 # Where code and document differ, each with its reason. A cell here that is the document's own fails the test below.
 DIFFERENCES = {
     (Action.LOG_OUT, "anonymous"): ("Y", "ending an unknown token answers 200, whoever asks"),
@@ -78,7 +87,7 @@ PEOPLE = (Kind.LOGIN, Kind.SESSION)
 
 
 def cells() -> dict[tuple[Action, str], str]:
-    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS]
+    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *HAND_OFFS.strip().splitlines()]
     head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
     found = {}
     for names, *row in rows:
@@ -107,7 +116,7 @@ def column_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> st
 def cell_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
     if kind is Kind.OPERATOR:
         return "Y" if action in OPERATOR else "-"
-    if action is Action.OPERATE:
+    if action is Action.OPERATE or (action in IN_BROWSER and kind is not Kind.SESSION):
         return "-"
     where = column_of(action, kind, mode, bypass)
     return DIFFERENCES[action, where][0] if (action, where) in DIFFERENCES else CELLS[action, where]
@@ -144,7 +153,7 @@ class Case:
         if words == ["-"]:
             return "refused"
         also = self.action in PASSWORD_ON_NPM and self.mode is not None and self.kind is not Kind.OPERATOR
-        password = "P" in words or ((also or "p" in words) and self.kind is not Kind.SESSION)
+        password = "P" in words or "S" in words or ((also or "p" in words) and self.kind is not Kind.SESSION)
         fresh = "O" in words or ("mode" in words and self.mode is Mode.AUTH_AND_WRITES)
         code = "own" in words or "O*" in words or (fresh and not self.stepped_up)
         needs_password, needs_code = password and not self.password, code and not self.code
@@ -197,6 +206,13 @@ def test_code_and_document_differ_only_where_it_is_written_down_why() -> None:
 def test_an_ended_credential_may_do_nothing(action: Action) -> None:
     for case in cases(action):
         assert decide(replace(case.facts(), live=False)) == Refuse(Reason.CREDENTIAL_ENDED)
+
+
+def test_a_sign_in_of_a_moment_ago_stands_for_the_password_where_a_login_is_approved_and_nowhere_else() -> None:
+    for action in Action:
+        facts = Facts(action, Kind.SESSION, None, package=MINE if action in PACKAGE_ACTIONS else None)
+        later = "allowed" if action is Action.APPROVE_LOGIN else said(facts)
+        assert said(replace(facts, just_signed_in=True)) == later
 
 
 @pytest.mark.parametrize("open_", [False, True])
@@ -306,7 +322,10 @@ def test_a_policy_guards_changes_not_reading() -> None:
 
 
 ACCOUNTS = (Kind.LOGIN, Kind.SESSION, Kind.PUBLISH, Kind.AUTOMATION, Kind.GRANULAR, Kind.READ_ONLY)
-WAYS_IN = {Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT, Action.LOG_IN}
+WAYS_IN = {
+    Action.BEGIN_ENROLMENT, Action.CONFIRM_ENROLMENT, Action.LOG_OUT, Action.LOG_IN, Action.APPROVE_LOGIN,
+    Action.DENY_HAND_OFF,
+}  # fmt: skip
 READING = {
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS,

@@ -9,9 +9,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import quote
 
 import pytest
 
+from tests.domain.soft_key import SoftKey
 from tests.support import accounts, codes
 from tests.support.accounts import OTHER_PASSWORD, PASSWORD, Account
 from tests.support.pages import HTML, Browser
@@ -19,9 +22,10 @@ from tests.support.server import Server
 from tests.support.wire import request
 from twokey.web import routes
 
-PATHS = [form.path.replace("{user:part}", "~") for form in routes.FORMS]
+PATHS = [form.path.replace("{user:part}", "~").replace("{id:part}", "ID") for form in routes.FORMS]
 SETTINGS = "/settings/~"
-CHANGES_NOTHING = "/settings/~/2fa/saved"
+CHANGES_NOTHING = ("/settings/~/2fa/saved", "/security-key/challenge")
+LOGIN, PROOF = "/login/cli/ID", "/auth/cli/ID"
 ELSEWHERE = "https://other.example"
 FORM = "application/x-www-form-urlencoded"
 
@@ -34,6 +38,8 @@ class Person:
     account: Account
     key: str  # of the pending authenticator
     confirmation: str  # of the form that waits for a code
+    security_key: str  # the answer of a new key
+    waiting: Mapping[str, tuple[str, str]]  # of the clients that wait, the page's address and what the client asks
     before: str  # the csrf token of this browser's page before it signed in
     newcomer: str = field(default_factory=lambda: accounts.fresh_name("bob"))
 
@@ -49,6 +55,14 @@ class Person:
         """A hidden value of the first form of `page` that goes to `action`."""
         return dict(self.browser.get(page).form(action).fields)[name]
 
+    def address(self, path: str) -> str:
+        """Where the form is sent."""
+        return self.waiting[path][0] if path in self.waiting else path
+
+    def key_id(self, form: str) -> str:
+        """The id of a security key, as a form has it."""
+        return self.value(f"{SETTINGS}/2fa", f"{SETTINGS}/2fa/security-keys/{form}", "key_id")
+
     def token(self) -> str:
         """The key of a token that may be rotated."""
         return self.value(f"{SETTINGS}/tokens", f"{SETTINGS}/tokens/rotate", "key")
@@ -61,6 +75,7 @@ class Person:
             "profile": ask("GET", accounts.PROFILE).text,
             "tokens": ask("GET", accounts.TOKENS).text,
             "newcomer": str(request(self.account.server, "GET", accounts.user_path(self.newcomer)).status),
+            **{path: str(request(self.account.server, "GET", done).status) for path, (_, done) in self.waiting.items()},
             **{page: self.browser.get(f"{SETTINGS}/{page}").words for page in pages},
         }
 
@@ -94,6 +109,21 @@ FIELDS: Mapping[str, Callable[[Person], Values]] = {
     "/settings/~/2fa/disable": lambda who: {"otp": who.account.code},
     "/settings/~/2fa/recovery-codes": lambda who: {"otp": who.account.code},
     "/settings/~/2fa/saved": lambda _: constant(saved="yes"),
+    "/settings/~/2fa/security-keys": lambda who: {**constant(name="planted"), "otp": who.account.code},
+    "/settings/~/2fa/security-key": lambda who: constant(security_key=who.security_key),
+    "/settings/~/2fa/security-keys/rename": lambda who: {
+        **constant(name="renamed"),
+        "otp": who.account.code,
+        "key_id": lambda: who.key_id("rename"),
+    },
+    "/settings/~/2fa/security-keys/remove": lambda who: {
+        "otp": who.account.code,
+        "key_id": lambda: who.key_id("remove"),
+    },
+    "/settings/~/2fa/browser": lambda who: {**constant(in_browser="yes"), "otp": who.account.code},
+    LOGIN: lambda _: constant(decision="approve"),
+    PROOF: lambda who: {**constant(decision="approve"), "otp": who.account.code},
+    "/security-key/challenge": lambda _: {},
     "/settings/~/tokens": lambda _: constant(type="automation", name="planted"),
     "/settings/~/tokens/rotate": lambda who: {"key": who.token},
     "/settings/~/tokens/revoke": lambda who: {"key": who.token},
@@ -119,8 +149,33 @@ def begin_authenticator(browser: Browser, account: Account) -> str:
     return found[1]
 
 
+def begin_key(browser: Browser, account: Account) -> str:
+    """Begins to add a security key; its answer."""
+    browser.get(f"{SETTINGS}/2fa")
+    page = browser.submit(f"{SETTINGS}/2fa/security-keys", otp=account.fresh_code(), name="blue")
+    found = re.search(r'data-new-key="([^"]+)"', page.html)
+    assert found is not None, browser.page.answer
+    challenge = json.loads(unescape(found[1]))["challenge"]
+    return SoftKey().registration(challenge, origin=f"http://{account.server.host}")
+
+
+def waiting(account: Account) -> dict[str, tuple[str, str]]:
+    """Two clients that wait: for a login, and for the proof of a publish."""
+    server = account.server
+    begun = request(server, "POST", "/-/v1/login", body={}).json
+    name = accounts.fresh_name("core")
+    document = accounts.publish_document(name, "1.0.0")
+    headers = {"npm-auth-type": "web", "authorization": f"Bearer {account.token}"}
+    asked = request(server, "PUT", f"/{name}", body=document, headers=headers).json
+    found = {LOGIN: (begun["loginUrl"], begun["doneUrl"]), PROOF: (asked["authUrl"], asked["doneUrl"])}
+    return {
+        path: (page.partition(server.host)[2], done.partition(server.host)[2]) for path, (page, done) in found.items()
+    }
+
+
 def prepared(server: Server) -> Person:
-    """Two authenticators and a pending one, two sessions, a token, and a form that waits for its code."""
+    """Two authenticators and a pending one, a security key and one that is being added, two sessions, a token, clients
+    that wait, and a form that waits for its code."""
     account = accounts.enrol(accounts.sign_up(server))
     accounts.publish_token(account)
     browser = Browser(server)
@@ -128,12 +183,19 @@ def prepared(server: Server) -> Person:
     browser.sign_in(account, account.fresh_code())
     key = begin_authenticator(browser, account)
     browser.submit(f"{SETTINGS}/2fa/authenticator", otp=codes.code(key, server.now()), name="tablet")
+    browser.post(
+        f"{SETTINGS}/2fa/security-key",
+        {"csrf": csrf_of(browser, f"{SETTINGS}/profile", "/logout"), "security_key": begin_key(browser, account)},
+    )
+    browser.get(f"{SETTINGS}/2fa")
+    browser.submit(f"{SETTINGS}/2fa/browser", otp=account.fresh_code(), in_browser="yes")
     key = begin_authenticator(browser, account)
+    security_key = begin_key(browser, account)
     Browser(server).sign_in(account)
     browser.get(f"{SETTINGS}/2fa")
-    waiting = dict(browser.submit(f"{SETTINGS}/2fa/disable").form("/confirm").fields)["key"]
+    confirmation = dict(browser.submit(f"{SETTINGS}/2fa/disable").form("/confirm").fields)["key"]
     account.fresh_code()  # moves the clock past every code that was used
-    return Person(browser, account, key, waiting, before)
+    return Person(browser, account, key, confirmation, security_key, waiting(account), before)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +218,7 @@ def refused(who: Person, path: str, *attempts: Attempt, status: int = 403) -> No
     """Sends the form in several ways, and shows that each was refused and nothing changed."""
     before, cookie = who.state(), who.browser.cookie
     for fields, headers in attempts:
-        answer = who.browser.send("POST", path, fields, headers)
+        answer = who.browser.send("POST", who.address(path), fields, headers)
         assert answer.status == status, (path, fields, headers, answer)
         assert "set-cookie" not in answer.headers
     assert who.browser.cookie == cookie
@@ -220,8 +282,8 @@ def test_a_form_without_the_cookie_changes_nothing(server: Server, alice: Person
     fields = {**alice.fields(path), "csrf": alice.csrf()}
     before = alice.state()
     stranger = Browser(server)
-    answer = stranger.send("POST", path, fields, own(server))
-    if path in ("/signup", "/login", "/logout"):
+    answer = stranger.send("POST", alice.address(path), fields, own(server))
+    if path in ("/signup", "/login", "/logout", "/security-key/challenge"):
         assert answer.status == 403
     else:  # whose session ran out is sent to sign in; the form is not kept
         assert (answer.status, answer.headers["location"]) == (303, "/login?next=%2F")
@@ -238,7 +300,7 @@ def test_a_body_that_is_no_form_changes_nothing(server: Server, alice: Person, p
     headers = {
         "accept": HTML, "cookie": f"__Host-tk={alice.browser.cookie}", "content-type": kinds[0], **own(server),
     }  # fmt: skip
-    assert request(server, "POST", path, text=json.dumps(fields), headers=headers).status == 400
+    assert request(server, "POST", alice.address(path), text=json.dumps(fields), headers=headers).status == 400
     assert alice.state() == before
 
 
@@ -248,7 +310,7 @@ def test_opening_a_forms_address_changes_nothing(alice: Person, path: str) -> No
     before, cookie = alice.state(), alice.browser.cookie
     query = "&".join(f"{name}={value}" for name, value in fields.items())
     for method in ("GET", "HEAD"):
-        for address in (path, f"{path}?{query}"):
+        for address in (alice.address(path), f"{alice.address(path)}?{quote(query, safe='=&')}"):
             answer = alice.browser.send(method, address, headers={"content-type": FORM})
             assert answer.status in (200, 303, 404, 405), (address, answer)
             assert "set-cookie" not in answer.headers
@@ -265,9 +327,9 @@ def test_a_form_of_this_registrys_own_page_is_carried_out(server: Server, alice:
         someone.account.fresh_code()
     fields = {**someone.fields(path), "csrf": someone.csrf()}
     before = someone.state()
-    answer = someone.browser.send("POST", path, fields, own(server))
+    answer = someone.browser.send("POST", someone.address(path), fields, own(server))
     assert answer.status in (200, 303), (path, answer)
-    assert (someone.state() == before) is (path == CHANGES_NOTHING)
+    assert (someone.state() == before) is (path in CHANGES_NOTHING)
 
 
 # -- signing a browser in from elsewhere -----------------------------------------------------------------------------

@@ -325,7 +325,7 @@ def test_the_only_authenticator_cannot_be_removed(server: Server) -> None:
     browser.post(f"{PAGE}/remove", {"csrf": csrf, "authenticator": second_id})
     refused = browser.confirm(otp=second.fresh_code())
     assert refused.status == 400
-    assert "the only authenticator" in refused.words
+    assert "the only second factor" in refused.words
     assert authenticators(browser) == ["tablet"]
     assert publishes(account, accounts.fresh_name("package"), second.fresh_code())
 

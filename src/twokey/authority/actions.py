@@ -180,6 +180,9 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
+# Decisions about a client that waits, which a person makes on a page: no token carries them.
+IN_BROWSER = frozenset({Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF})
+
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS,

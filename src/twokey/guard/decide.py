@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from twokey.authority.actions import CHANGES_PACKAGE, READS, Action, Code, Column, Rule, column, rule
+from twokey.authority.actions import CHANGES_PACKAGE, IN_BROWSER, READS, Action, Code, Column, Rule, column, rule
 from twokey.authority.principal import CredentialKind, Mode
 from twokey.guard.facts import Facts
 
@@ -72,6 +72,8 @@ def decide(facts: Facts) -> Decision:
 def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
     if not facts.live:
         return Reason.CREDENTIAL_ENDED
+    if facts.action in IN_BROWSER and facts.kind not in (CredentialKind.SESSION, CredentialKind.ANONYMOUS):
+        return Reason.CREDENTIAL_KIND
     if found.allowed:
         reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:
