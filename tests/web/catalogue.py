@@ -12,6 +12,7 @@ from tests.support.accounts import Account
 from tests.support.server import Server
 from tests.support.wire import request
 from tests.web import people
+from tests.web.security_keys import PLAIN, VirtualKey
 
 README = """# Core
 
@@ -80,6 +81,10 @@ def visited(page: Page, world: World) -> Iterator[str]:
     yield from _signed_out(page, world)
     yield from _enrolment(page, world)
     yield from _settings(page, world)
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You are signed out.").wait_for()
+    yield from _security_keys(page, world)
 
 
 def _signed_out(page: Page, world: World) -> Iterator[str]:
@@ -147,3 +152,51 @@ def _settings(page: Page, world: World) -> Iterator[str]:
     page.get_by_role("button", name="Make new recovery codes").click()
     page.get_by_label("One-time password").wait_for()
     yield "confirm-code"
+
+
+def _security_keys(page: Page, world: World) -> Iterator[str]:
+    carol = people.sign_up(page, world.server)
+    carol.token = accounts.log_in(carol)
+    key = VirtualKey(page, PLAIN)
+    key.is_touched(False)
+    page.goto("/settings/~/2fa")
+    page.get_by_label("Key name").fill("Blue key")
+    page.get_by_role("button", name="Add security key").click()
+    page.get_by_label("Password").fill(carol.password)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("heading", name="Add security key").wait_for()
+    yield "security-key"
+    key.is_touched(True)
+    page.reload()
+    page.get_by_role("heading", name="Recovery codes").wait_for()
+    page.goto("/settings/~/2fa")
+    yield "2fa-key"
+    page.get_by_role("button", name="Make new recovery codes").click()
+    page.get_by_role("button", name="Use security key").wait_for()
+    yield "confirm-key"
+    name = accounts.fresh_name("core")
+    headers = {"npm-auth-type": "web", "user-agent": "npm/12.2.0 node/v24.21.0 linux x64 workspaces/false"}
+    begun = request(world.server, "POST", "/-/v1/login", body={}, headers=headers).json
+    page.goto(begun["loginUrl"])
+    yield "hand-off-login"
+    page.get_by_role("button", name="Deny").click()
+    page.get_by_role("heading", name="Denied").wait_for()
+    yield "hand-off-denied"
+    headers["authorization"] = f"Bearer {carol.token}"
+    document = accounts.publish_document(name, "1.0.0")
+    page.goto(request(world.server, "PUT", f"/{name}", body=document, headers=headers).json["authUrl"])
+    yield "hand-off-proof"
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("button", name="Use security key").click()
+    page.get_by_role("heading", name="Approved").wait_for()
+    yield "hand-off-approved"
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/login")
+    page.get_by_label("Username").fill(carol.name)
+    page.get_by_label("Password").fill(carol.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Use security key").wait_for()
+    yield "sign-in-key"
+    key.unplug()
+    page.get_by_role("button", name="Use another account").click()
+    page.get_by_label("Password").wait_for()

@@ -38,6 +38,10 @@ class VirtualKey:
         """Whether it finds its user to be right."""
         self._session.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": wanted})
 
+    def is_touched(self, wanted: bool) -> None:
+        """Whether somebody touches it as soon as it is asked."""
+        self._session.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": self.id, "enabled": wanted})
+
     def unplug(self) -> None:
         """Takes it away."""
         self._session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self.id})
