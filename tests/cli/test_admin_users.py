@@ -52,7 +52,7 @@ def event_names(server: Server, account: str) -> list[str]:
 
 def test_create_makes_an_account_that_signs_in(server: Server) -> None:
     text = said(server, "user", "create", "carol", "--password-stdin", stdin=PASSWORD + "\n")
-    assert text == "The account carol is made. It signs in with: npm login --auth-type=legacy\n"
+    assert text == "The account carol is made. It signs in with: npm login\n"
     carol = Account(server, "carol", "", PASSWORD, "")
     carol.token = accounts.log_in(carol)
     assert carol.profile()["name"] == "carol"

@@ -298,3 +298,57 @@ def test_five_minutes_of_publishes_are_allowed_with_this_token_and_no_other(
     refused = result.run("publish", cwd=folders[2])
     assert refused.returncode != 0
     assert not accounts.is_published(account.server, names[2])
+
+
+def test_whoever_has_both_kinds_is_asked_at_the_prompt_until_they_choose_the_browser(
+    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path
+) -> None:
+    page, account = keyed
+    page.goto("/settings/~/2fa")
+    page.get_by_role("button", name="Add authenticator app").click()
+    page.get_by_role("button", name="Use security key").click()
+    account.secret = page.locator("#key").inner_text().replace(" ", "").strip()
+    page.get_by_label("One-time password").fill(account.code())
+    page.get_by_role("button", name="Add this authenticator").click()
+    page.get_by_text("The authenticator is added").wait_for()
+    names = [accounts.fresh_name("core") for _ in range(2)]
+    folders = [packages.write(tmp_path / name, name) for name in names]
+    terminal = publish(make_npm, "npm12", account, folders[0])
+    terminal.expect_text("Enter OTP:")
+    terminal.answer(account.fresh_code())
+    assert terminal.finish()[0] == 0
+    page.goto("/settings/~/2fa")
+    page.get_by_label("Ask in the browser").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Use security key").click()
+    page.get_by_text("Clients that can will ask in the browser").wait_for()
+    terminal = publish(make_npm, "npm12", account, folders[1])
+    page.goto(asked_for(terminal)[0])
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_label("One-time password").fill(account.fresh_code())
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("heading", name="Approved").wait_for()
+    exit_code, text = terminal.finish()
+    assert exit_code == 0, text
+    assert accounts.is_published(account.server, names[1])
+
+
+def test_a_client_that_cannot_wait_is_told_what_to_do(
+    keyed: tuple[Page, Account], make_npm: Callable[[int], Npm], tmp_path: Path
+) -> None:
+    """npm 6 knows no page: a recovery code is typed at its prompt."""
+    _, account = keyed
+    name = accounts.fresh_name("core")
+    npm = make_npm(6)
+    npm.sign_in(account.token)
+    folder = packages.write(tmp_path / "core", name)
+    answer = account.ask("PUT", f"/{name}", body=accounts.publish_document(name, "1.0.0"))
+    assert answer.status == 401
+    assert "security keys only" in answer.json["error"]
+    assert "authUrl" not in answer.json
+    terminal = npm.spawn("publish", cwd=folder)
+    terminal.expect_text("Enter OTP:")
+    terminal.answer(account.recovery_codes[0])
+    exit_code, text = terminal.finish()
+    assert exit_code == 0, text
+    assert accounts.is_published(account.server, name)

@@ -97,7 +97,7 @@ def create(ctx: click.Context, name: str, email: str, password_stdin: bool, admi
         )
         with work.registry.door.write(work.permit(Action.SIGN_UP, name)) as tx:
             users.create(tx, name, email, password_hash, administrator=administrator)
-    click.echo(f"The account {name} is made. It signs in with: npm login --auth-type=legacy")
+    click.echo(f"The account {name} is made. It signs in with: npm login")
 
 
 @user.command("list")

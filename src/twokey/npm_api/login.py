@@ -21,8 +21,14 @@ LONGEST_PASSWORD = 4096  # as sent; what is longer than a password may be is ref
 
 
 def begin_in_browser(call: Call) -> Answer:
-    """`POST /-/v1/login`: begins a login in the browser. The body says nothing that we believe."""
+    """`POST /-/v1/login`: begins a login in the browser.
+
+    npm 6 asks for it whatever its user wished for, and alone names its host: it is told no, and asks for name and
+    password, as it did before there was a browser login.
+    """
     call.require(Action.PING, Target())
+    if call.body and "hostname" in call.json():
+        raise NotFound("Login in the browser takes npm 9 or later: type name and password.")
     opened = call.registry.hand_offs.begin_login(call.caller)
     document = {
         "loginUrl": f"{call.base}/login/cli/{opened.page_id}",
