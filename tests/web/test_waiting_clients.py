@@ -348,7 +348,7 @@ def test_a_client_that_cannot_wait_is_told_what_to_do(
     assert "authUrl" not in answer.json
     terminal = npm.spawn("publish", cwd=folder)
     terminal.expect_text("Enter OTP:")
-    terminal.answer(account.recovery_codes[0])
+    terminal.answer(account.recovery_codes[0].replace("-", " "))
     exit_code, text = terminal.finish()
     assert exit_code == 0, text
     assert accounts.is_published(account.server, name)
