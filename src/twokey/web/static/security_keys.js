@@ -46,6 +46,10 @@ async function run(form, ask) {
   }
 }
 
+for (const words of document.querySelectorAll("[data-without-script]")) {
+  words.remove();
+}
+
 for (const form of document.querySelectorAll("form[data-security-key]")) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
