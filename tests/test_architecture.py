@@ -45,6 +45,7 @@ RAW_WRITES = {
     "twokey.accounts.passwords": "hashes a password that was just right under today's parameters",
     "twokey.accounts.sessions": "notes that a password or a code was right: it opens what the door allowed, no more",
     "twokey.accounts.interrupted_forms": "keeps what was sent until a proof is shown: nothing is carried out by it",
+    "twokey.accounts.mail": "claims a mail that waits and notes whether it left: what it says was written by its cause",
     "twokey.registry": "makes the instance's own secrets at its first start, and tidies what has run out",
     "twokey.packages.search": "indexes the packages of a registry from before there was an index",
     "twokey.packages.downloads": "adds up downloads: a statistic that nobody decides by",

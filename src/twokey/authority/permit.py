@@ -91,6 +91,8 @@ class Permit:
                 "continuation": "2FA code (continued)",
             }.get(self.proof.kind.value, "2FA code")
         principal = self.caller.principal
+        if self.caller.evidence.link is not None:
+            return "mailed link"
         if self.password_proved:
             return "password"
         return f"{principal.kind.value} token {principal.token_name}" if principal.token_id else principal.kind.value

@@ -100,10 +100,11 @@ ANONYMOUS = Principal(CredentialKind.ANONYMOUS)
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was shown beside the credential. Never printed: `repr` leaves both out."""
+    """What was shown beside the credential. Never printed: `repr` leaves all of it out."""
 
     password: str | None = field(default=None, repr=False)
     otp: str | None = field(default=None, repr=False)
+    link: str | None = field(default=None, repr=False)  # the secret of a mailed link
 
 
 @dataclass(frozen=True, slots=True)

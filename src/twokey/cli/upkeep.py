@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from twokey.accounts import mail
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import Permit
@@ -18,6 +19,7 @@ from twokey.db.schema import (
     RecoverySet,
     Version,
 )
+from twokey.db.schema_mail import Mail
 from twokey.registry import Registry, instance_context, named_keys, tidy
 from twokey.two_factor import enrolment, recovery_codes
 from twokey.vault import Vault, key_id_of
@@ -38,7 +40,7 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
         resumed = bool(named_keys(connection) - {vault.newest_key_id})
     key_id = vault.newest_key_id if resumed else vault.add_key()
     count = 0
-    for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_instance_secrets):
+    for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_mails, _reseal_instance_secrets):
         while done := _batch(registry, permit, reseal, key_id):
             count += done
     with database.read() as connection:
@@ -82,6 +84,17 @@ def _reseal_recovery_sets(tx: Transaction, vault: Vault, key_id: str) -> int:
         fresh = vault.seal(vault.open(sealed, context), context)
         values = {"sealed_key": fresh, "key_id": key_id_of(fresh)}
         tx.connection.execute(update(RecoverySet).where(RecoverySet.id == row_id).values(**values))
+    return len(rows)
+
+
+def _reseal_mails(tx: Transaction, vault: Vault, key_id: str) -> int:
+    rows = tx.connection.execute(
+        select(Mail.id, Mail.sealed_body).where(Mail.key_id != key_id).limit(BATCH).with_for_update()
+    ).all()
+    for row_id, sealed in rows:
+        fresh = vault.seal(vault.open(sealed, mail.seal_context(row_id)), mail.seal_context(row_id))
+        values = {"sealed_body": fresh, "key_id": key_id_of(fresh)}
+        tx.connection.execute(update(Mail).where(Mail.id == row_id).values(**values))
     return len(rows)
 
 

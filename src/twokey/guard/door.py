@@ -22,9 +22,9 @@ from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
-from twokey.authority.actions import READS, Action, Code, Column, rule
+from twokey.authority.actions import BY_LINK, READS, Action, Code, Column, rule
 from twokey.authority.permit import JudgedProof, Permit, Target
-from twokey.authority.principal import Caller, CredentialKind, Evidence
+from twokey.authority.principal import Caller, CredentialKind
 from twokey.clock import Clock, hour_minute
 from twokey.db.engine import Database
 from twokey.errors import NotFound, PasswordRequired, Refused, Throttled, Unauthenticated
@@ -86,6 +86,8 @@ class Door:
         user_id, password_proved, proof = principal.user_id, facts.password_proved, None
         if gathering.proves_login(caller, action, target):
             user_id = principal.login_user_id
+        elif action in BY_LINK:
+            user_id = facts.account_id
         if isinstance(decision, Refuse) and self._hides_account(action, target, decision):
             # Unknown, closed: the answer and its time are those of a wrong password.
             decision = ProofNeeded(password=True, code=Code.NEVER)
@@ -194,7 +196,7 @@ class Door:
         return decision == Refuse(Reason.CREDENTIAL_ENDED)
 
     def _judge(self, caller: Caller, action: Action, target: Target, code: Code, user_id: int) -> JudgedProof:
-        name = target.account if action is Action.LOG_IN else caller.principal.user_name
+        name = target.account if action in (Action.LOG_IN, Action.RESET_PASSWORD) else caller.principal.user_name
         assert name is not None
         if code is Code.OWN:
             return self._redeemer.judge_enrolment(caller, user_id, name, target)
@@ -242,7 +244,10 @@ def _too_many(bucket: Bucket, what: str, until: int, now: int) -> Throttled:
     return Throttled(sentence, retry_after=max(1, -(-(until - now) // 1_000_000)), notice=sentence)
 
 
-def with_evidence(caller: Caller, *, password: str | None = None, otp: str | None = None) -> Caller:
+def with_evidence(
+    caller: Caller, *, password: str | None = None, otp: str | None = None, link: str | None = None
+) -> Caller:
     """The caller with what a request's body showed beside its headers."""
-    evidence = Evidence(password or caller.evidence.password, otp or caller.evidence.otp)
+    shown = caller.evidence
+    evidence = replace(shown, password=password or shown.password, otp=otp or shown.otp, link=link or shown.link)
     return replace(caller, evidence=evidence)

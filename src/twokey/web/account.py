@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from twokey.accounts import sessions, users
+from twokey.accounts import addresses, sessions, users
 from twokey.accounts.users import Account
 from twokey.authority.actions import Action
 from twokey.db.schema import Continuation, Owner, Package, Token
@@ -65,7 +65,7 @@ def save_email(visit: Visit) -> Answer:
         return render.form_page(visit, "profile.html", error, account=account, fields=FIELDS)
     if email != account.email:
         with visit.registry.door.write(visit.ask(Action.CHANGE_EMAIL)) as tx:
-            users.change_email(tx, account.id, email)
+            addresses.change(tx, account.id, email, visit.registry.outbox)
     return redirect("/settings/~/profile", done="email")
 
 
