@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from types import TracebackType
@@ -10,7 +13,13 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.accounts import Account
 from tests.support.ports import free_port
+from tests.support.server import Server
+from twokey.accounts import mail_links, users
+from twokey.accounts.mail import Outbox
+from twokey.db.engine import Database
+from twokey.vault import Vault
 
 USER, WORD = "twokey", "p@ss:word"
 
@@ -79,6 +88,38 @@ class PostOffice:
             self.mails.append(mail)
             self.recipients.append(recipient)
         return "250 kept"
+
+
+@contextmanager
+def _opened(server: Server) -> Iterator[tuple[Database, Outbox]]:
+    """The database of a running server, and its outbox."""
+    database = Database(f"sqlite:///{server.data}/twokey.db")
+    try:
+        yield database, Outbox(database, Vault(server.data / "vault.key", may_create=False), "", "")
+    finally:
+        database.dispose()
+
+
+def waiting(account: Account) -> list[tuple[str, str]]:
+    """Subject and text of the mails that a server without a mail server has for somebody, oldest first."""
+    with _opened(account.server) as (_, outbox):
+        mine = [each for each in outbox.listing(10_000) if each.recipient == account.email]
+        return [(each.subject, outbox.show(each.id)[1]) for each in mine]
+
+
+def path_in(text: str) -> str:
+    """The path of the link in a mail."""
+    (found,) = re.findall(r"^http://[^/\s]+(/\S+)$", text, re.M)
+    return str(found)
+
+
+def link(account: Account, purpose: str) -> str:
+    """The secret of a link for the account that is good, whatever the limits of mails say."""
+    now = round(account.server.now() * 1_000_000)
+    with _opened(account.server) as (database, _), database.write() as connection:
+        found = users.get(connection, account.name)
+        email = found.email if purpose != mail_links.UNDO else f"before-{found.email}"
+        return mail_links.make(connection, purpose, found.id, email, now)
 
 
 def _check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, shown: Any) -> AuthResult:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support import accounts, codes
+from tests.support import accounts, codes, post
 from tests.support.accounts import OTHER_PASSWORD, PASSWORD, Account
 from tests.support.pages import HTML, Browser
 from tests.support.server import Server
 from tests.support.wire import request
 from twokey.web import routes
 
-PATHS = [form.path.replace("{user:part}", "~") for form in routes.FORMS]
+PATHS = [form.path.replace("{user:part}", "~").replace("{link:part}", "LINK") for form in routes.FORMS]
+OPEN = {"/signup", "/login", "/logout", "/forgot", "/reset/LINK", "/verify/LINK", "/undo/LINK"}  # without a session
 SETTINGS = "/settings/~"
 CHANGES_NOTHING = "/settings/~/2fa/saved"
 ELSEWHERE = "https://other.example"
@@ -35,11 +36,16 @@ class Person:
     key: str  # of the pending authenticator
     confirmation: str  # of the form that waits for a code
     before: str  # the csrf token of this browser's page before it signed in
+    links: Mapping[str, str]
     newcomer: str = field(default_factory=lambda: accounts.fresh_name("bob"))
 
     def csrf(self) -> str:
         """The token that this session's forms carry."""
         return csrf_of(self.browser, f"{SETTINGS}/profile", "/logout")
+
+    def address(self, path: str) -> str:
+        """Where the form goes: with a link that is good, where it takes one."""
+        return path.replace("LINK", self.links[path.split("/")[1]]) if "LINK" in path else path
 
     def fields(self, path: str) -> dict[str, str]:
         """What the form is filled in with."""
@@ -76,6 +82,7 @@ def constant(**values: str) -> Values:
 FIELDS: Mapping[str, Callable[[Person], Values]] = {
     "/settings/~/profile": lambda _: constant(fullname="Bob", homepage="", github="", twitter=""),
     "/settings/~/email": lambda who: {**constant(email="bob@example.com"), "otp": who.account.code},
+    "/settings/~/email/confirm": lambda _: {},
     "/settings/~/password": lambda who: {**constant(new_password=OTHER_PASSWORD), "otp": who.account.code},
     "/settings/~/sessions/end": lambda who: {
         "key": lambda: who.value(f"{SETTINGS}/sessions", f"{SETTINGS}/sessions/end", "key")
@@ -102,6 +109,10 @@ FIELDS: Mapping[str, Callable[[Person], Values]] = {
     ),
     "/login": lambda who: {**constant(username=who.account.name, password=PASSWORD), "otp": who.account.code},
     "/logout": lambda _: {},
+    "/forgot": lambda who: constant(account=who.account.name),
+    "/reset/LINK": lambda who: {"otp": who.account.code},
+    "/verify/LINK": lambda _: {},
+    "/undo/LINK": lambda _: {},
     "/confirm": lambda who: {**constant(key=who.confirmation), "otp": who.account.code},
 }
 
@@ -133,7 +144,8 @@ def prepared(server: Server) -> Person:
     browser.get(f"{SETTINGS}/2fa")
     waiting = dict(browser.submit(f"{SETTINGS}/2fa/disable").form("/confirm").fields)["key"]
     account.fresh_code()  # moves the clock past every code that was used
-    return Person(browser, account, key, waiting, before)
+    links = {purpose: post.link(account, purpose) for purpose in ("reset", "verify", "undo")}
+    return Person(browser, account, key, waiting, before, links)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +168,7 @@ def refused(who: Person, path: str, *attempts: Attempt, status: int = 403) -> No
     """Sends the form in several ways, and shows that each was refused and nothing changed."""
     before, cookie = who.state(), who.browser.cookie
     for fields, headers in attempts:
-        answer = who.browser.send("POST", path, fields, headers)
+        answer = who.browser.send("POST", who.address(path), fields, headers)
         assert answer.status == status, (path, fields, headers, answer)
         assert "set-cookie" not in answer.headers
     assert who.browser.cookie == cookie
@@ -220,8 +232,8 @@ def test_a_form_without_the_cookie_changes_nothing(server: Server, alice: Person
     fields = {**alice.fields(path), "csrf": alice.csrf()}
     before = alice.state()
     stranger = Browser(server)
-    answer = stranger.send("POST", path, fields, own(server))
-    if path in ("/signup", "/login", "/logout"):
+    answer = stranger.send("POST", alice.address(path), fields, own(server))
+    if path in OPEN:
         assert answer.status == 403
     else:  # whose session ran out is sent to sign in; the form is not kept
         assert (answer.status, answer.headers["location"]) == (303, "/login?next=%2F")
@@ -238,7 +250,7 @@ def test_a_body_that_is_no_form_changes_nothing(server: Server, alice: Person, p
     headers = {
         "accept": HTML, "cookie": f"__Host-tk={alice.browser.cookie}", "content-type": kinds[0], **own(server),
     }  # fmt: skip
-    assert request(server, "POST", path, text=json.dumps(fields), headers=headers).status == 400
+    assert request(server, "POST", alice.address(path), text=json.dumps(fields), headers=headers).status == 400
     assert alice.state() == before
 
 
@@ -248,7 +260,7 @@ def test_opening_a_forms_address_changes_nothing(alice: Person, path: str) -> No
     before, cookie = alice.state(), alice.browser.cookie
     query = "&".join(f"{name}={value}" for name, value in fields.items())
     for method in ("GET", "HEAD"):
-        for address in (path, f"{path}?{query}"):
+        for address in (alice.address(path), f"{alice.address(path)}?{query}"):
             answer = alice.browser.send(method, address, headers={"content-type": FORM})
             assert answer.status in (200, 303, 404, 405), (address, answer)
             assert "set-cookie" not in answer.headers
@@ -265,7 +277,7 @@ def test_a_form_of_this_registrys_own_page_is_carried_out(server: Server, alice:
         someone.account.fresh_code()
     fields = {**someone.fields(path), "csrf": someone.csrf()}
     before = someone.state()
-    answer = someone.browser.send("POST", path, fields, own(server))
+    answer = someone.browser.send("POST", someone.address(path), fields, own(server))
     assert answer.status in (200, 303), (path, answer)
     assert (someone.state() == before) is (path == CHANGES_NOTHING)
 

@@ -244,10 +244,8 @@ def _too_many(bucket: Bucket, what: str, until: int, now: int) -> Throttled:
     return Throttled(sentence, retry_after=max(1, -(-(until - now) // 1_000_000)), notice=sentence)
 
 
-def with_evidence(
-    caller: Caller, *, password: str | None = None, otp: str | None = None, link: str | None = None
-) -> Caller:
+def with_evidence(caller: Caller, *, password: str | None = None, otp: str | None = None) -> Caller:
     """The caller with what a request's body showed beside its headers."""
     shown = caller.evidence
-    evidence = replace(shown, password=password or shown.password, otp=otp or shown.otp, link=link or shown.link)
+    evidence = replace(shown, password=password or shown.password, otp=otp or shown.otp)
     return replace(caller, evidence=evidence)

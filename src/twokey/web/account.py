@@ -69,6 +69,16 @@ def save_email(visit: Visit) -> Answer:
     return redirect("/settings/~/profile", done="email")
 
 
+def confirm_email(visit: Visit) -> Answer:
+    """Sends another mail with the link that proves the address."""
+    visit.own(Action.READ_PROFILE)
+    account = account_of(visit)
+    if account.email and not account.email_verified:
+        with visit.registry.door.write(visit.ask(Action.SEND_VERIFICATION)) as tx:
+            addresses.send_verification(tx, account.id, visit.registry.outbox)
+    return redirect("/settings/~/profile", done="confirmation-sent")
+
+
 def password_page(visit: Visit) -> Answer:
     """`GET /settings/USER/password`."""
     visit.own(Action.READ_PROFILE)
