@@ -65,7 +65,7 @@ def undo(tx: Transaction, found: Found) -> None:
     """
     mail_links.use(tx, found)
     later = (mail_links.UNDO, mail_links.VERIFY, mail_links.RESET, mail_links.NEW_PASSWORD)
-    mail_links.end(tx.connection, found.user_id, *later, since=found.created_at)
+    mail_links.end(tx.connection, found.user_id, *later, after=found.id)
     _set(tx, found.user_id, found.email, tx.now)
     users.end_continuations(tx, found.user_id)
     sessions.end_others(tx, found.user_id)

@@ -41,7 +41,6 @@ class Found:
     id: int
     purpose: str
     email: str
-    created_at: int
     user_id: int
     user_name: str
     user_email: str
@@ -69,7 +68,7 @@ def find(connection: Connection, secret: str, action: Action, at: int, *, locked
         return None
     query = (
         select(
-            MailLink.id, MailLink.purpose, MailLink.email, MailLink.created_at, User.id, User.name, User.email,
+            MailLink.id, MailLink.purpose, MailLink.email, User.id, User.name, User.email,
             User.mode,
         )
         .join(User, User.id == MailLink.user_id)
@@ -81,7 +80,7 @@ def find(connection: Connection, secret: str, action: Action, at: int, *, locked
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
         return None
-    return Found(*row[:7], None if row[7] is None else Mode(row[7]))
+    return Found(*row[:6], None if row[6] is None else Mode(row[6]))
 
 
 def use(tx: Transaction, found: Found) -> None:
@@ -93,12 +92,10 @@ def use(tx: Transaction, found: Found) -> None:
         raise Refused(GONE)
 
 
-def end(connection: Connection, user_id: int, *purposes: str, since: int = 0) -> None:
-    """Ends the account's links for these purposes that were made from `since` (µs) on."""
+def end(connection: Connection, user_id: int, *purposes: str, after: int = 0) -> None:
+    """Ends the account's links for these purposes that were made after the one with the id `after`."""
     connection.execute(
-        delete(MailLink).where(
-            MailLink.user_id == user_id, MailLink.purpose.in_(purposes), MailLink.created_at >= since
-        )
+        delete(MailLink).where(MailLink.user_id == user_id, MailLink.purpose.in_(purposes), MailLink.id > after)
     )
 
 
