@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from twokey.db.engine import Database
 from twokey.vault import Vault
 
 USER, WORD = "twokey", "p@ss:word"
+SILENCE = 3600.0  # longer than anyone waits
 
 
 class PostOffice:
@@ -33,6 +35,8 @@ class PostOffice:
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.refusal: str | None = None  # what is said to every recipient, where it is set
+        self.silent = False  # hears a recipient and says nothing
+        self.waiting = False  # somebody waits for that
         self._login = asks_for_login
         self._controller: Controller | None = None
 
@@ -74,6 +78,9 @@ class PostOffice:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Takes every recipient, or none."""
+        if self.silent:
+            self.waiting = True
+            await asyncio.sleep(SILENCE)
         if self.refusal is not None:
             return self.refusal
         envelope.rcpt_tos.append(address)
