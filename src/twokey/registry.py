@@ -170,9 +170,13 @@ def _postman(settings: Settings, outbox: Outbox, clock: Clock) -> Postman | None
 
 
 def keep_house(registry: Registry) -> None:
-    """What a running server does every few minutes: deletes rows that have run out, writes a due checkpoint."""
+    """What a running server does every few minutes.
+
+    Deletes rows that have run out, warns of tokens that are about to, writes a due checkpoint.
+    """
     with registry.database.write() as connection:
         tidy(registry, connection, registry.clock.now())
+    with registry.database.write() as connection:
         expiry.warn(connection, registry.outbox, registry.clock.now())
     registry.checkpoints.write_if_due(registry.clock.now())
 

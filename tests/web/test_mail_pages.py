@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from time import monotonic
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support import accounts, post
 from tests.support.accounts import OTHER_PASSWORD, Account
 from tests.support.pages import Browser, Page
 from tests.support.server import Server
+from twokey.web import mailed
 
 ASKED = "If the account exists, a mail with a link to a new password is on its way to its address."
 ENDED = "This link has ended"
@@ -63,6 +65,15 @@ def test_the_answer_is_the_same_whether_there_is_such_an_account_or_not(server: 
     assert len({page.words for page in pages}) == 1
     assert ASKED in pages[0].words
     assert subjects(account).count("A new password") == 2
+
+
+def test_the_time_of_the_answer_does_not_tell_either(server: Server) -> None:
+    account, browser = accounts.sign_up(server), stranger(server)
+    for text in (account.name, "nobody"):
+        browser.get("/forgot")
+        began = monotonic()
+        browser.submit("/forgot", account=text)
+        assert monotonic() - began >= mailed.ANSWER_SECONDS
 
 
 def test_a_mailed_link_leads_to_a_new_password_once(server: Server) -> None:

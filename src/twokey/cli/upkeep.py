@@ -52,6 +52,8 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
 
 def _batch(registry: Registry, permit: Permit, reseal: Callable[[Transaction, Vault, str], int], key_id: str) -> int:
     with registry.door.write(permit) as tx:
+        # Who adds to a mail that waits holds the trail already: in the other order two would wait for each other.
+        registry.database.lock(tx.connection, "audit")
         done = reseal(tx, registry.vault, key_id)
         tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": reseal.__name__[8:]})
     return done
