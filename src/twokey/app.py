@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
@@ -33,7 +34,7 @@ from twokey.web import routes as web_routes
 from twokey.web.face import PAGES
 
 READERS, WRITERS = 32, 96
-HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS = 300, 10
+HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS, MAIL_SECONDS = 300, 10, 2
 HUNG_UP = 499
 CHUNK = 256 * 1024
 SECURITY_HEADERS = (
@@ -52,6 +53,7 @@ def application(registry: Registry, port: int) -> ASGIApp:
     where a route names no action.
     """
     server = _Server(registry, port)
+    registry.outbox.base = registry.settings.url or f"http://localhost:{port}"
     checked([*npm_routes.ROUTES, *web_routes.ASSETS, *web_routes.FORMS])
     checked(web_routes.PAGES)
     api = [
@@ -65,6 +67,8 @@ def application(registry: Registry, port: int) -> ASGIApp:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
             tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
+            if registry.postman is not None:
+                tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()
         registry.close()
@@ -86,6 +90,16 @@ async def _every(seconds: float, work: Callable[[], None]) -> None:
         except Exception:  # the next round may do better; a server that serves is worth more than one that is tidy
             log.exception("housekeeping failed")
         await anyio.sleep(seconds)
+
+
+async def _deliver(postman: Postman) -> None:
+    """Sends what is due. Not in a thread: a server that takes its time over a mail must not hold up the end."""
+    while True:
+        try:
+            await postman.deliver()
+        except Exception:  # the database is away; what is due stays due
+            log.exception("mails were not sent")
+        await anyio.sleep(MAIL_SECONDS)
 
 
 def _by_path(routes: Sequence[Guarded]) -> dict[str, list[Guarded]]:
@@ -293,6 +307,8 @@ def _response(answer: Answer) -> Response:
         response = Response(answer.body, status_code=answer.status, headers=headers)
         if "content-length" in answer.headers:
             response.headers["content-length"] = answer.headers["content-length"]
+        for cookie in answer.cookies:
+            response.headers.append("set-cookie", cookie)
         return response
     headers["content-length"] = str(answer.length)
     return StreamingResponse(_chunks(answer.stream), status_code=answer.status, headers=headers)

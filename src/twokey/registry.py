@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from twokey.accounts import hand_offs, interrupted_forms, sessions
+from twokey.accounts import devices, hand_offs, interrupted_forms, mail, mail_links, sessions
 from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.interrupted_forms import InterruptedForms
+from twokey.accounts.mail import Outbox
+from twokey.accounts.notices import Notices
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
+from twokey.accounts.postman import Postman, SmtpServer
 from twokey.accounts.sessions import Sessions
 from twokey.audit.checkpoints import Checkpoints
 from twokey.audit.trail import Trail
@@ -30,6 +33,7 @@ from twokey.db.schema import (
     RecoverySet,
 )
 from twokey.db.schema_access import HandOff
+from twokey.db.schema_mail import Mail
 from twokey.errors import ConfigurationError
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
@@ -39,6 +43,7 @@ from twokey.packages.rendered import RenderedDocuments
 from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
+from twokey.tokens import expiry
 from twokey.tokens.tokens import Lifetimes
 from twokey.two_factor import enrolment, key_ceremony, totp
 from twokey.two_factor.key_ceremony import Challenges
@@ -79,6 +84,8 @@ class Registry:
     form_key: bytes  # keys the tokens that bind a form to its session
     documents: RenderedDocuments
     downloads: DownloadCounter
+    outbox: Outbox
+    postman: Postman | None  # None while no mail server is set
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -128,7 +135,8 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
     search.index_missing(database)
-    trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY))
+    outbox = Outbox(database, vault, settings.issuer, settings.url or f"http://localhost:{settings.port}")
+    trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY), Notices(outbox))
     throttle, gate = Throttle(database), HashingGate()
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
     web_sessions = Sessions(database)
@@ -157,13 +165,28 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         form_key=_instance_secret(database, vault, FORM_KEY),
         documents=RenderedDocuments(),
         downloads=DownloadCounter(database),
+        outbox=outbox,
+        postman=_postman(settings, outbox, clock),
     )
 
 
+def _postman(settings: Settings, outbox: Outbox, clock: Clock) -> Postman | None:
+    smtp = settings.smtp
+    if smtp is None:
+        return None
+    server = SmtpServer(smtp.host, smtp.port, smtp.username, smtp.password, smtp.tls, smtp.starttls)
+    return Postman(outbox, server, settings.sender, clock)
+
+
 def keep_house(registry: Registry) -> None:
-    """What a running server does every few minutes: deletes rows that have run out, writes a due checkpoint."""
+    """What a running server does every few minutes.
+
+    Deletes rows that have run out, warns of tokens that are about to, writes a due checkpoint.
+    """
     with registry.database.write() as connection:
         tidy(registry, connection, registry.clock.now())
+    with registry.database.write() as connection:
+        expiry.warn(connection, registry.outbox, registry.clock.now())
     registry.checkpoints.write_if_due(registry.clock.now())
 
 
@@ -173,6 +196,8 @@ def tidy(registry: Registry, connection: Connection, now: int) -> int:
     count = forget(connection, now - 2 * DAY)
     count += sessions.forget(connection, now) + interrupted_forms.forget(connection, now)
     count += key_ceremony.forget(connection, now) + hand_offs.forget(connection, now)
+    count += mail.forget(connection, now, sending=registry.postman is not None)
+    count += mail_links.forget(connection, now) + devices.forget(connection, now)
     for statement in (
         delete(Continuation).where(Continuation.expires_at < now),
         delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),
@@ -206,7 +231,7 @@ def _make_data_folder(settings: Settings) -> None:
 
 def named_keys(connection: Connection) -> set[str]:
     """The vault keys that rows are sealed under."""
-    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id)
+    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id, Mail.key_id)
     found = {row[0] for column in columns for row in connection.execute(select(column).distinct())}
     waiting = select(HandOff.key_id).where(HandOff.key_id.is_not(None)).distinct()
     return found | {key_id for (key_id,) in connection.execute(waiting) if key_id is not None}

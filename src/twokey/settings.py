@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from twokey.errors import ConfigurationError
 
@@ -25,7 +25,7 @@ DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres:/
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Scheme, host or [IPv6], port, path: what every client reads alike. No user, query or fragment: links get a path.
 _ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
-_HOLD_SECRETS = frozenset({"database"})  # their values are not repeated in a complaint
+_HOLD_SECRETS = frozenset({"database", "smtp"})  # their values are not repeated in a complaint
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -82,6 +82,46 @@ def _issuer(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """A mail server. `tls`: from the first byte. `starttls`: asked for before anything else is said, or not at all."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    tls: bool
+    starttls: bool
+
+
+def _smtp(text: str) -> Smtp:
+    """Raises ValueError, without repeating what may be a password."""
+    try:
+        parts = urlsplit(text)
+        port, options = parts.port, dict(parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        raise ValueError("is not an address") from None
+    sound = text.isprintable() and parts.scheme in ("smtp", "smtps") and parts.path in ("", "/") and not parts.fragment
+    if not sound or not parts.hostname or not set(options) <= {"starttls"}:
+        raise ValueError("must be smtp://USER:PASSWORD@HOST:PORT or smtps://..., with no option but starttls")
+    if (parts.username is None) != (parts.password is None):
+        raise ValueError("must name both a user and a password, or neither (write %40 for an @ in either)")
+    tls, local = parts.scheme == "smtps", is_loopback(parts.hostname)
+    wish = options.get("starttls", "no" if local or tls else "yes")
+    if wish not in ("yes", "no") or (tls and wish == "yes"):
+        raise ValueError("must have starttls=yes or starttls=no; smtps:// is encrypted without it")
+    if parts.password and not (tls or local or wish == "yes"):
+        raise ValueError("would send its password unencrypted: leave starttls=no out")
+    name, word = (None if each is None else unquote(each) for each in (parts.username, parts.password))
+    return Smtp(parts.hostname, port or (465 if tls else 25), name, word, tls, wish == "yes")
+
+
+def _mail_address(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", text):
+        raise ValueError("must be a mail address such as twokey@example.com")
+    return text
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
@@ -106,6 +146,14 @@ class Settings:
     url: str | None = _setting(None, _url, "The address that clients use. Needed where the listener is not loopback.")
     database: str | None = _setting(
         None, _database, "`sqlite:///PATH` or `postgresql://...`; a SQLite file in the data folder unless set."
+    )
+    smtp: Smtp | None = _setting(
+        None,
+        _smtp,
+        "The mail server, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://...`; unset, mails wait in the outbox.",
+    )
+    mail_from: str | None = _setting(
+        None, _mail_address, "The sender of mails; `twokey@` and the host of TWOKEY_URL unless set."
     )
     signup: str | None = _setting(
         None,
@@ -183,6 +231,12 @@ class Settings:
     def loopback(self) -> bool:
         """Whether both the listener and the address that clients use are this machine's own."""
         return is_loopback(self.host) and (self.url is None or is_loopback(urlsplit(self.url).hostname or ""))
+
+    @property
+    def sender(self) -> str:
+        """The address that mails come from."""
+        host = urlsplit(self.url or "").hostname or "localhost"
+        return self.mail_from or f"twokey@{'localhost' if ':' in host else host}"
 
     @property
     def signup_open(self) -> bool:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.domain.world import World
-from twokey.accounts import users
+from twokey.accounts import addresses, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -91,7 +91,7 @@ def test_a_new_mail_address_is_unproven_and_changes_the_documents_that_show_it(w
     alice, bob = world.account(), world.account("bob")
     mine, theirs = world.package("alices", alice), world.package("bobs", bob)
     with world.by_operator() as tx:
-        users.change_email(tx, alice.id, "new@example.com")
+        addresses.change(tx, alice.id, "new@example.com", world.registry.outbox)
     assert world.rows(User)[0]["email_verified_at"] is None
     assert world.found("alices").revision == mine.revision + 1
     assert world.found("bobs").revision == theirs.revision

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tests.domain.world import AWAY, World
-from twokey.accounts import users
+from twokey.accounts import addresses
 from twokey.audit.events import Event
 from twokey.audit.trail import GENESIS, canonical
 from twokey.authority.actions import Action
@@ -225,7 +225,7 @@ def test_an_event_is_there_with_its_change_or_neither_is(world: World) -> None:
     alice = world.account()
     before = len(world.rows(AuditEvent))
     with world.nothing_changes(), pytest.raises(ZeroDivisionError), world.by_operator() as tx:
-        users.change_email(tx, alice.id, "new@example.com")
+        addresses.change(tx, alice.id, "new@example.com", world.registry.outbox)
         raise ZeroDivisionError
     assert len(world.rows(AuditEvent)) == before
 

@@ -39,8 +39,9 @@ START = 1_800_000_000 * SECOND  # the first moment of a time step
 PASSWORD = "violet tractor sings 42"
 HOME, AWAY = "192.0.2.1", "198.51.100.7"
 
-# What a refusal may leave: the count of attempts and the record of the refusal. Everything else is a change.
-TRACES = {"attempts", "audit_events", "audit_addresses", "anonymous_refusals", "burned_steps"}
+# What a refusal may leave: the count of attempts, the record of the refusal, and a mail that tells its owner.
+# Everything else is a change.
+TRACES = {"attempts", "audit_events", "audit_addresses", "anonymous_refusals", "burned_steps", "mails"}
 TRACE_COLUMNS = {"wrong_codes_in_a_row"}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from twokey.authority.actions import Action, Code
+from twokey.authority.actions import BY_LINK, Action, Code
 from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
 from twokey.guard.decide import Allow, ProofNeeded, Reason, Refuse, decide
@@ -54,6 +54,15 @@ OPERATOR = {Action.SIGN_UP, Action.CHANGE_PASSWORD, Action.OPERATE}
 # Not in the document: adding a factor takes two requests on the pages. The first is the document's row, with its O*;
 # the second confirms what was begun so, with the new factor's own code.
 SECOND_STEPS = "CONFIRM_FACTOR | - | - | own | own | - | - | - | - | -"
+# Not in the document: what mail needs. Who holds a link holds it whoever they are, and a link to a new password asks
+# for the second factor of its account (section 2.5); to have one's address confirmed takes nothing.
+MAIL = """
+REQUEST_RESET           | Y | - | -  | -  | - | - | - | - | -
+RESET_PASSWORD          | Y | - | O* | O* | - | - | - | - | -
+VERIFY_EMAIL UNDO_EMAIL | Y | - | -  | -  | - | - | - | - | -
+SEND_VERIFICATION       | - | Y | Y  | Y  | - | - | - | - | -
+"""
+BY_MODE = {Action.LOG_IN, Action.RESET_PASSWORD}  # what nobody known does to an account goes by the account's mode
 # Not in the document: what `npm owner` looks up of a user. As whoami.
 NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
 
@@ -87,7 +96,8 @@ PEOPLE = (Kind.LOGIN, Kind.SESSION)
 
 
 def cells() -> dict[tuple[Action, str], str]:
-    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *HAND_OFFS.strip().splitlines()]
+    also = (*HAND_OFFS.strip().splitlines(), *MAIL.strip().splitlines())
+    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *also]
     head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
     found = {}
     for names, *row in rows:
@@ -107,7 +117,7 @@ def column_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> st
     if kind in PEOPLE:
         return by_mode
     if kind is Kind.ANONYMOUS:  # a login is of the account that is being logged into
-        return by_mode if action is Action.LOG_IN and mode is not None else "anonymous"
+        return by_mode if action in BY_MODE and mode is not None else "anonymous"
     if kind is Kind.GRANULAR:
         return "automation" if bypass else "granular"
     return kind.value
@@ -225,7 +235,7 @@ def test_strangers_sign_up_where_the_setting_says_so_and_the_operator_always(ope
 @pytest.mark.parametrize("action", list(Action))
 def test_where_reading_needs_a_token_a_stranger_may_only_ping_log_in_and_sign_up(action: Action) -> None:
     facts = Facts(action, Kind.ANONYMOUS, reading_needs_token=True, password_proved=True)
-    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT}
+    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT, Action.REQUEST_RESET, *BY_LINK}
     assert said(facts) == ("allowed" if action in ways_in else "refused")
 
 

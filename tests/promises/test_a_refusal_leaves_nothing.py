@@ -21,8 +21,9 @@ from tests.support import accounts, postgres
 from tests.support.wire import Answer, request
 
 DAY = 86400
-# What a refusal may write: the trail, what the throttle counts, and when a token was last used.
-FREE_TABLES = {"audit_events", "audit_addresses", "attempts", "anonymous_refusals"}
+# What a refusal may write: the trail, a mail that tells the owner, what the throttle counts, and when a token was last
+# used.
+FREE_TABLES = {"audit_events", "audit_addresses", "attempts", "anonymous_refusals", "mails"}
 FREE_COLUMNS = {
     "tokens": {"last_used_at", "last_used_address", "last_used_agent"},
     "users": {"wrong_codes_in_a_row"},

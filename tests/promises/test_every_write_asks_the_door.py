@@ -28,7 +28,7 @@ from twokey.http.routing import Guarded
 from twokey.npm_api.routes import ROUTES
 
 WRITES = [route for route in ROUTES if not set(route.actions) <= READS]
-TRAIL = {"audit_events", "audit_addresses"}
+TRAIL = {"audit_events", "audit_addresses", "mails"}  # an event that its account is to know of puts a mail out
 DOOR = "twokey.guard.door.write"
 
 # Which modules besides the door write: the tables, and of a table that holds more than that, the columns.

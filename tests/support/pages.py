@@ -1,4 +1,4 @@
-"""A browser's bare bones over plain HTTP: pages, their forms, one cookie. For what a real browser would not send."""
+"""A browser's bare bones over plain HTTP: pages, their forms, their cookies. For what a real browser would not send."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Page:
 
 
 class Browser:
-    """One browser: it keeps the cookie, follows redirects, and sends forms as they stand on a page."""
+    """One browser: it keeps its cookies, follows redirects, and sends forms as they stand on a page."""
 
     def __init__(self, server: Server, source: str = "127.0.0.1", cookie_name: str = "__Host-tk") -> None:
         """A browser without a cookie, at the address `source`."""
@@ -69,6 +69,7 @@ class Browser:
         self.source = source
         self.cookie_name = cookie_name
         self.cookie = ""
+        self.device = ""
         self.page = Page(Answer(0, {}, ""), "/", ())
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Page:
@@ -106,14 +107,19 @@ class Browser:
         sent = {"accept": HTML, "user-agent": "a test's browser"}
         if self.cookie:
             sent["cookie"] = f"{self.cookie_name}={self.cookie}"
+        if self.device:
+            sent["cookie"] = "; ".join(filter(None, (sent.get("cookie"), f"{self.cookie_name}-device={self.device}")))
         if fields is not None:
             sent["content-type"] = "application/x-www-form-urlencoded"
         sent |= headers or {}
         text = urlencode(fields) if fields is not None else None
         answer = request(self.server, method, path, text=text, headers=sent, source=self.source)
-        found = re.match(rf"{re.escape(self.cookie_name)}=([^;]*)", answer.headers.get("set-cookie", ""))
-        if found:
-            self.cookie = found[1]
+        for line in answer.headers.get("set-cookie", "").splitlines():
+            name, _, value = line.partition(";")[0].partition("=")
+            if name == self.cookie_name:
+                self.cookie = value
+            elif name == f"{self.cookie_name}-device":
+                self.device = value
         return answer
 
     def _follow(self, answer: Answer, path: str) -> Page:

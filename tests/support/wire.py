@@ -77,6 +77,9 @@ def request(
         connection.request(method, path, body=payload, headers=sent)
         response = connection.getresponse()
         answer = response.read().decode("utf-8", errors="replace")
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, answer)
+        found: dict[str, str] = {}
+        for name, value in ((name.lower(), value) for name, value in response.getheaders()):
+            found[name] = f"{found[name]}\n{value}" if name == "set-cookie" and name in found else value
+        return Answer(response.status, found, answer)
     finally:
         connection.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.support import accounts
+from tests.support import accounts, post
 from tests.support.accounts import Account
 from tests.support.server import Server
 from tests.support.wire import request
@@ -80,11 +80,34 @@ def visited(page: Page, world: World) -> Iterator[str]:
     """Goes from page to page; where each is open, yields its name."""
     yield from _signed_out(page, world)
     yield from _enrolment(page, world)
+    yield from _mailed(page, world)
     yield from _settings(page, world)
     page.goto("/")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_text("You are signed out.").wait_for()
     yield from _security_keys(page, world)
+
+
+def _mailed(page: Page, world: World) -> Iterator[str]:
+    page.goto("/forgot")
+    yield "forgot"
+    page.get_by_label("Username or email").fill("nobody-is-called-so")
+    page.get_by_role("button", name="Send the mail").click()
+    page.get_by_text("If the account exists").wait_for()
+    yield "forgot-asked"
+    page.goto(f"/reset/{post.link(world.alice, 'reset')}")
+    yield "reset-code"
+    page.get_by_label("One-time password").fill(world.alice.fresh_code())
+    page.keyboard.press("Enter")
+    page.get_by_label("New password").wait_for()
+    yield "reset-password"
+    page.goto(f"/undo/{post.link(world.alice, 'undo')}")
+    yield "undo"
+    page.goto(f"/verify/{post.link(world.alice, 'verify')}")
+    yield "verify"
+    page.get_by_role("button", name="Confirm address").click()
+    page.get_by_text("is confirmed").wait_for()
+    yield "verified"
 
 
 def _signed_out(page: Page, world: World) -> Iterator[str]:

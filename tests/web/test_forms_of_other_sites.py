@@ -15,14 +15,20 @@ from urllib.parse import quote
 import pytest
 
 from tests.domain.soft_key import SoftKey
-from tests.support import accounts, codes
+from tests.support import accounts, codes, post
 from tests.support.accounts import OTHER_PASSWORD, PASSWORD, Account
 from tests.support.pages import HTML, Browser
 from tests.support.server import Server
 from tests.support.wire import request
 from twokey.web import routes
 
-PATHS = [form.path.replace("{user:part}", "~").replace("{id:part}", "ID") for form in routes.FORMS]
+PATHS = [
+    form.path.replace("{user:part}", "~").replace("{id:part}", "ID").replace("{link:part}", "LINK")
+    for form in routes.FORMS
+]
+OPEN = {
+    "/signup", "/login", "/logout", "/security-key/challenge", "/forgot", "/reset/LINK", "/verify/LINK", "/undo/LINK",
+}  # fmt: skip
 SETTINGS = "/settings/~"
 CHANGES_NOTHING = ("/settings/~/2fa/saved", "/security-key/challenge")
 LOGIN, PROOF = "/login/cli/ID", "/auth/cli/ID"
@@ -41,11 +47,18 @@ class Person:
     security_key: str  # the answer of a new key
     waiting: Mapping[str, tuple[str, str]]  # of the clients that wait, the page's address and what the client asks
     before: str  # the csrf token of this browser's page before it signed in
+    links: Mapping[str, str]
     newcomer: str = field(default_factory=lambda: accounts.fresh_name("bob"))
 
     def csrf(self) -> str:
         """The token that this session's forms carry."""
         return csrf_of(self.browser, f"{SETTINGS}/profile", "/logout")
+
+    def address(self, path: str) -> str:
+        """Where the form goes: to a client that waits, or with a link that is good, where it takes one."""
+        if path in self.waiting:
+            return self.waiting[path][0]
+        return path.replace("LINK", self.links[path.split("/")[1]]) if "LINK" in path else path
 
     def fields(self, path: str) -> dict[str, str]:
         """What the form is filled in with."""
@@ -54,10 +67,6 @@ class Person:
     def value(self, page: str, action: str, name: str) -> str:
         """A hidden value of the first form of `page` that goes to `action`."""
         return dict(self.browser.get(page).form(action).fields)[name]
-
-    def address(self, path: str) -> str:
-        """Where the form is sent."""
-        return self.waiting[path][0] if path in self.waiting else path
 
     def key_id(self, form: str) -> str:
         """The id of a security key, as a form has it."""
@@ -91,6 +100,7 @@ def constant(**values: str) -> Values:
 FIELDS: Mapping[str, Callable[[Person], Values]] = {
     "/settings/~/profile": lambda _: constant(fullname="Bob", homepage="", github="", twitter=""),
     "/settings/~/email": lambda who: {**constant(email="bob@example.com"), "otp": who.account.code},
+    "/settings/~/email/confirm": lambda _: {},
     "/settings/~/password": lambda who: {**constant(new_password=OTHER_PASSWORD), "otp": who.account.code},
     "/settings/~/sessions/end": lambda who: {
         "key": lambda: who.value(f"{SETTINGS}/sessions", f"{SETTINGS}/sessions/end", "key")
@@ -132,6 +142,10 @@ FIELDS: Mapping[str, Callable[[Person], Values]] = {
     ),
     "/login": lambda who: {**constant(username=who.account.name, password=PASSWORD), "otp": who.account.code},
     "/logout": lambda _: {},
+    "/forgot": lambda who: constant(account=who.account.name),
+    "/reset/LINK": lambda who: {"otp": who.account.code},
+    "/verify/LINK": lambda _: {},
+    "/undo/LINK": lambda _: {},
     "/confirm": lambda who: {**constant(key=who.confirmation), "otp": who.account.code},
 }
 
@@ -195,7 +209,8 @@ def prepared(server: Server) -> Person:
     browser.get(f"{SETTINGS}/2fa")
     confirmation = dict(browser.submit(f"{SETTINGS}/2fa/disable").form("/confirm").fields)["key"]
     account.fresh_code()  # moves the clock past every code that was used
-    return Person(browser, account, key, confirmation, security_key, waiting(account), before)
+    links = {purpose: post.link(account, purpose) for purpose in ("reset", "verify", "undo")}
+    return Person(browser, account, key, confirmation, security_key, waiting(account), before, links)
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +298,7 @@ def test_a_form_without_the_cookie_changes_nothing(server: Server, alice: Person
     before = alice.state()
     stranger = Browser(server)
     answer = stranger.send("POST", alice.address(path), fields, own(server))
-    if path in ("/signup", "/login", "/logout", "/security-key/challenge"):
+    if path in OPEN:
         assert answer.status == 403
     else:  # whose session ran out is sent to sign in; the form is not kept
         assert (answer.status, answer.headers["location"]) == (303, "/login?next=%2F")

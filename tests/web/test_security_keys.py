@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.support.accounts import Account
+from tests.support import post
+from tests.support.accounts import OTHER_PASSWORD, Account
 from tests.support.server import Server
 from tests.web import people
 from tests.web.conftest import NewPage
@@ -66,3 +67,21 @@ def test_a_passkey_signs_in_without_a_password(server: Server, new_page: NewPage
     page.get_by_role("button", name="Use security key").click()
     page.wait_for_url("**/settings/~/tokens")
     expect(page.get_by_role("link", name=account.name, exact=True)).to_be_visible()
+
+
+def test_a_forgotten_password_asks_for_the_key_first(server: Server, new_page: NewPage) -> None:
+    page = new_page()
+    VirtualKey(page, PLAIN)
+    account = people.sign_up(page, server)
+    register_first(page, account)
+    sign_out(page)
+    page.goto(f"/reset/{post.link(account, 'reset')}")
+    assert page.get_by_label("New password").count() == 0
+    page.get_by_role("button", name="Use security key").click()
+    page.get_by_label("New password").fill(OTHER_PASSWORD)
+    page.get_by_role("button", name="Set the new password").click()
+    page.wait_for_url("**/login**")
+    account.password = OTHER_PASSWORD
+    begin_sign_in(page, account)
+    page.get_by_role("button", name="Use security key").click()
+    page.wait_for_url("**/settings/**")

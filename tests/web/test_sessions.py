@@ -62,7 +62,7 @@ def test_a_new_password_without_2fa_changes_the_cookie_too(server: Server) -> No
 
 def test_the_cookie_is_bound_to_the_host_and_hidden_from_scripts(server: Server) -> None:
     answer = Browser(server).send("GET", "/login")
-    name, *attributes = answer.headers["set-cookie"].split("; ")
+    name, *attributes = answer.headers["set-cookie"].splitlines()[0].split("; ")
     assert name.startswith("__Host-tk=")
     assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Lax", "Secure"}
 

@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from twokey.accounts import sessions
+from twokey.accounts import mail_links, sessions
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.principal import Mode
-from twokey.db.schema import Attempt, Continuation, Organisation, Owner, Package, Token, User, Version
+from twokey.db.schema import Attempt, Continuation, Organisation, Token, User
 from twokey.errors import Invalid, NotFound, Refused
 
 PROFILE_FIELDS = ("fullname", "homepage", "github", "twitter", "freenode")
 LONGEST_FIELD = 256
 LONGEST_EMAIL = 254  # RFC 5321, 4.5.3.1.3
+MOST_NAMED = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _EMAIL = re.compile(r"[^\s@<>\"'\\,;]+@[^\s@<>\"'\\,;]+\.?[^\s@<>\"'\\,;.]+")
 
@@ -69,6 +70,13 @@ def get(connection: Connection, name: str) -> Account:
     return account
 
 
+def named(connection: Connection, name_or_email: str) -> list[Account]:
+    """The accounts that this is the name or the mail address of, in whatever case; a few at most."""
+    text = name_or_email.lower()
+    query = select(*_COLUMNS).where((User.name == text) | ((func.lower(User.email) == text) & (User.email != "")))
+    return [_account(row._asdict()) for row in connection.execute(query.order_by(User.id).limit(MOST_NAMED))]
+
+
 def every(connection: Connection) -> list[Account]:
     """All accounts by name."""
     return [_account(row._asdict()) for row in connection.execute(select(*_COLUMNS).order_by(User.name))]
@@ -100,24 +108,11 @@ def change_profile(tx: Transaction, user_id: int, changes: Mapping[str, str | No
     tx.record(Event.PROFILE_CHANGE, details={"fields": sorted(changes)})
 
 
-def change_email(tx: Transaction, user_id: int, email: str) -> None:
-    """Sets the mail address, unproven until it is confirmed."""
-    tx.connection.execute(
-        update(User).where(User.id == user_id).values(email=email, email_verified_at=None, updated_at=tx.now)
-    )
-    # Owners and publishers stand in the documents of their packages.
-    concerned = select(Owner.package_id).where(Owner.user_id == user_id)
-    published = select(Version.package_id).where(Version.publisher_id == user_id)
-    tx.connection.execute(
-        update(Package).where(Package.id.in_(concerned.union(published))).values(revision=Package.revision + 1)
-    )
-    tx.record(Event.EMAIL_CHANGE)
-
-
 def change_password(tx: Transaction, user_id: int, name: str, password_hash: str) -> None:
-    """Sets the password's hash. Continuations end, and so do the account's sessions but the one that acts."""
+    """Sets the password's hash. Continuations and mailed links to a new one end, and sessions but the one that acts."""
     tx.connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=tx.now))
     end_continuations(tx, user_id)
+    mail_links.end(tx.connection, user_id, mail_links.RESET, mail_links.NEW_PASSWORD)
     sessions.end_others(tx, user_id)
     tx.record(Event.PASSWORD_CHANGE, account=name, resource=f"user:{name}")
 

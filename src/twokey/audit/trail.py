@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
@@ -44,13 +44,29 @@ class Verdict:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event as a listener is told of it, within its transaction."""
+
+    event: str
+    account: str | None
+    resource: str
+    details: Mapping[str, Value]
+    caller: Caller
+    at: int
+
+
+Listener = Callable[[Connection, Happened], None]
+
+
 class Trail:
     """Appends to the chain and reads it."""
 
-    def __init__(self, database: Database, address_key: bytes) -> None:
-        """`address_key` keys the hashes that stand for client addresses."""
+    def __init__(self, database: Database, address_key: bytes, listener: Listener | None = None) -> None:
+        """`address_key` keys the hashes that stand for client addresses; `listener` is told of every event."""
         self._database = database
         self._address_key = address_key
+        self._listener = listener
 
     def append(
         self,
@@ -100,16 +116,13 @@ class Trail:
         text = canonical(document)
         connection.execute(
             insert(AuditEvent).values(
-                seq=seq,
-                at=at,
-                event=event.value,
-                account=account,
-                resource=document["resource"],
-                document=text,
+                seq=seq, at=at, event=event.value, account=account, resource=document["resource"], document=text,
                 hash=chained(previous, text),
             )
-        )
+        )  # fmt: skip
         connection.execute(insert(AuditAddress).values(seq=seq, address=caller.address, at=at))
+        if self._listener is not None:
+            self._listener(connection, Happened(event.value, account, resource, details or {}, caller, at))
         return seq
 
     def count_anonymous(self, event: Event, caller: Caller, block: str, at: int) -> None:

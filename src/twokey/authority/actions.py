@@ -49,6 +49,11 @@ class Action(StrEnum):
     CHANGE_PROFILE = "account:profile"
     CHANGE_PASSWORD = "account:password"
     CHANGE_EMAIL = "account:email"
+    SEND_VERIFICATION = "account:send-verification"
+    REQUEST_RESET = "account:request-reset"
+    RESET_PASSWORD = "account:reset-password"
+    VERIFY_EMAIL = "account:verify-email"
+    UNDO_EMAIL = "account:undo-email"
     BEGIN_ENROLMENT = "second-factor:begin"
     CONFIRM_ENROLMENT = "second-factor:confirm"
     CHANGE_SECOND_FACTOR = "second-factor:change"
@@ -124,6 +129,11 @@ token:revoke         | -         | Y      | O         | O               | -     
 account:profile      | -         | Y      | O         | O               | -       | -          | -          | -         | -        | -
 account:password     | -         | P      | O* +p     | O* +p           | -       | -          | -          | -         | -        | Y
 account:email        | -         | Y      | O*        | O*              | -       | -          | -          | -         | -        | -
+account:send-verification | -   | Y     | Y         | Y               | -       | -          | -          | -         | -        | -
+account:request-reset | Y        | -      | -         | -               | -       | -          | -          | -         | -        | -
+account:reset-password | Y       | -      | O*        | O*              | -       | -          | -          | -         | -        | -
+account:verify-email | Y         | -      | -         | -               | -       | -          | -          | -         | -        | -
+account:undo-email   | Y         | -      | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:begin  | -         | P      | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:confirm| -         | own    | -         | -               | -       | -          | -          | -         | -        | -
 second-factor:change | -         | -      | O* +p     | O* +p           | -       | -          | -          | -         | -        | -
@@ -182,6 +192,8 @@ CHANGES_PACKAGE = frozenset({
 
 # Decisions about a client that waits, which a person makes on a page: no token carries them.
 IN_BROWSER = frozenset({Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF})
+# What the holder of a mailed link may do, whoever that is: the door looks at the link.
+BY_LINK = frozenset({Action.RESET_PASSWORD, Action.VERIFY_EMAIL, Action.UNDO_EMAIL})
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
@@ -206,10 +218,10 @@ _MODE_COLUMNS = {
 def column(action: Action, kind: CredentialKind, mode: Mode | None, *, bypass_2fa: bool) -> Column:
     """The column that applies to a credential of this kind on an account in this mode.
 
-    Logging in is done by nobody known, towards an account: its mode decides. A granular token that bypasses 2FA is an
+    Logging in is done by nobody known, towards an account: its mode decides; so is a new password by mail. A granular token that bypasses 2FA is an
     automation token with limits.
     """
-    if action is Action.LOG_IN and kind is CredentialKind.ANONYMOUS:
+    if action in (Action.LOG_IN, Action.RESET_PASSWORD) and kind is CredentialKind.ANONYMOUS:
         return _MODE_COLUMNS[mode] if mode is not None else Column.ANONYMOUS
     if kind in (CredentialKind.LOGIN, CredentialKind.SESSION):
         return _MODE_COLUMNS[mode]

@@ -108,6 +108,8 @@ class Permit:
         if self.proof is not None:
             return self.proof.words
         principal = self.caller.principal
+        if self.caller.evidence.link is not None:
+            return "mailed link"
         if self.password_proved:
             return "password"
         return f"{principal.kind.value} token {principal.token_name}" if principal.token_id else principal.kind.value

@@ -118,6 +118,7 @@ class Evidence:
     password: str | None = field(default=None, repr=False)
     otp: str | None = field(default=None, repr=False)
     security_key: KeyAnswer | None = None
+    link: str | None = field(default=None, repr=False)  # the secret of a mailed link
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,37 @@ def verify(ctx: click.Context) -> None:
     click.echo(f"The audit trail holds: {verdict.events} events.")
 
 
+@click.group("mail")
+def mails() -> None:
+    """The outbox."""
+
+
+@mails.command("list")
+@click.option("--last", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest.")
+@click.pass_context
+def list_mails(ctx: click.Context, last: int) -> None:
+    """List recent mails: those that wait, those that were sent, those that were given up."""
+    with operator(ctx) as work:
+        work.permit()
+        found = work.registry.outbox.listing(last)
+    if not found:
+        click.echo("There is no mail in the outbox.")
+    for each in found:
+        error = f" ({each.attempts} tries: {each.last_error})" if each.last_error else ""
+        click.echo(f"{each.id}  {iso(each.created_at)}  {each.state:<8}  {each.recipient}  {each.subject}{error}")
+
+
+@mails.command("show")
+@click.argument("id", metavar="ID")
+@click.pass_context
+def show_mail(ctx: click.Context, id: str) -> None:
+    """Show one mail with its text. A link in it is a secret: hand it to nobody but the recipient."""
+    with operator(ctx) as work:
+        work.permit()
+        found, text = work.registry.outbox.show(id)
+    click.echo(f"To: {found.recipient}\nSubject: {found.subject}\nDate: {iso(found.created_at)}\n\n{text}", nl=False)
+
+
 @click.group()
 def keys() -> None:
     """The keys of the vault."""
@@ -294,5 +325,5 @@ def gc(ctx: click.Context) -> None:
 
 def register(admin: click.Group) -> None:
     """Hangs every command into `twokey admin`."""
-    for command in (user, second_factor, audit, keys, fsck, gc):
+    for command in (user, second_factor, audit, mails, keys, fsck, gc):
         admin.add_command(command)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from twokey.accounts import hand_offs
+from twokey.accounts import hand_offs, mail
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import Permit
@@ -20,6 +20,7 @@ from twokey.db.schema import (
     Version,
 )
 from twokey.db.schema_access import HandOff
+from twokey.db.schema_mail import Mail
 from twokey.registry import Registry, instance_context, named_keys, tidy
 from twokey.two_factor import enrolment, recovery_codes
 from twokey.vault import Vault, key_id_of
@@ -40,7 +41,9 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
         resumed = bool(named_keys(connection) - {vault.newest_key_id})
     key_id = vault.newest_key_id if resumed else vault.add_key()
     count = 0
-    for reseal in (_reseal_authenticators, _reseal_recovery_sets, _reseal_hand_offs, _reseal_instance_secrets):
+    for reseal in (
+        _reseal_authenticators, _reseal_recovery_sets, _reseal_hand_offs, _reseal_mails, _reseal_instance_secrets,
+    ):  # fmt: skip
         while done := _batch(registry, permit, reseal, key_id):
             count += done
     with database.read() as connection:
@@ -52,6 +55,8 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
 
 def _batch(registry: Registry, permit: Permit, reseal: Callable[[Transaction, Vault, str], int], key_id: str) -> int:
     with registry.door.write(permit) as tx:
+        # Who adds to a mail that waits holds the trail already: in the other order two would wait for each other.
+        registry.database.lock(tx.connection, "audit")
         done = reseal(tx, registry.vault, key_id)
         tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": reseal.__name__[8:]})
     return done
@@ -95,6 +100,17 @@ def _reseal_hand_offs(tx: Transaction, vault: Vault, key_id: str) -> int:
         fresh = vault.seal(vault.open(sealed or b"", hand_offs.seal_context(row_id)), hand_offs.seal_context(row_id))
         values = {"sealed_secret": fresh, "key_id": key_id_of(fresh)}
         tx.connection.execute(update(HandOff).where(HandOff.id == row_id).values(**values))
+    return len(rows)
+
+
+def _reseal_mails(tx: Transaction, vault: Vault, key_id: str) -> int:
+    rows = tx.connection.execute(
+        select(Mail.id, Mail.sealed_body).where(Mail.key_id != key_id).limit(BATCH).with_for_update()
+    ).all()
+    for row_id, sealed in rows:
+        fresh = vault.seal(vault.open(sealed, mail.seal_context(row_id)), mail.seal_context(row_id))
+        values = {"sealed_body": fresh, "key_id": key_id_of(fresh)}
+        tx.connection.execute(update(Mail).where(Mail.id == row_id).values(**values))
     return len(rows)
 
 

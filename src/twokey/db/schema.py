@@ -154,6 +154,7 @@ class Token(Table):
     last_used_agent: Mapped[str | None] = mapped_column(Text)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
     rotated_at: Mapped[int | None] = mapped_column(BigInteger)  # when it got a successor
+    notified_days: Mapped[int | None] = mapped_column(Integer)  # the last warning of its end: 14, 7 or 1 days before
 
 
 class Session(Table):

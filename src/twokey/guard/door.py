@@ -24,9 +24,9 @@ from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
-from twokey.authority.actions import READS, Action, Code, Column, rule
+from twokey.authority.actions import BY_LINK, READS, Action, Code, Column, rule
 from twokey.authority.permit import JudgedProof, Permit, ProofKind, Target
-from twokey.authority.principal import Caller, CredentialKind, Evidence, KeyAnswer
+from twokey.authority.principal import Caller, CredentialKind, KeyAnswer
 from twokey.clock import Clock, hour_minute
 from twokey.db.engine import Database
 from twokey.errors import NotFound, PasswordRequired, ProofReason, ProofRequired, Refused, Throttled, Unauthenticated
@@ -97,6 +97,8 @@ class Door:
         user_id, password_proved, proof = principal.user_id, facts.password_proved, None
         if gathering.proves_login(caller, action, target):
             user_id = principal.login_user_id
+        elif action in BY_LINK:
+            user_id = facts.account_id
         if isinstance(decision, Refuse) and self._hides_account(action, target, decision):
             # Unknown, closed: the answer and its time are those of a wrong password.
             decision = ProofNeeded(password=True, code=Code.NEVER)
@@ -210,7 +212,7 @@ class Door:
         return decision == Refuse(Reason.CREDENTIAL_ENDED)
 
     def _judge(self, caller: Caller, action: Action, target: Target, code: Code, user_id: int) -> JudgedProof:
-        name = target.account if action is Action.LOG_IN else caller.principal.user_name
+        name = target.account if action in (Action.LOG_IN, Action.RESET_PASSWORD) else caller.principal.user_name
         assert name is not None
         if code is Code.OWN:
             return self._redeemer.judge_enrolment(caller, user_id, name, target)
@@ -306,6 +308,8 @@ def with_evidence(
 ) -> Caller:
     """The caller with what a request's body showed beside its headers."""
     shown = caller.evidence
-    return replace(
-        caller, evidence=Evidence(password or shown.password, otp or shown.otp, security_key or shown.security_key)
-    )
+    evidence = replace(
+        shown, password=password or shown.password, otp=otp or shown.otp,
+        security_key=security_key or shown.security_key,
+    )  # fmt: skip
+    return replace(caller, evidence=evidence)

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from twokey.accounts import sessions, users
-from twokey.authority.actions import Action
+from twokey.accounts import mail_links, sessions, users
+from twokey.authority.actions import BY_LINK, Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Mode
 from twokey.clock import DAY, MINUTE
@@ -67,6 +67,7 @@ class Facts:
     code_proved: bool = False
     stepped_up: bool = False
     just_signed_in: bool = False
+    account_id: int | None = None  # of whose link is held
 
     @property
     def on_npm(self) -> bool:
@@ -76,7 +77,8 @@ class Facts:
 
 def needs_database(caller: Caller, action: Action, target: Target) -> bool:
     """Whether anything of the question is kept in the database: a ping by nobody is answered while it is away."""
-    return caller.principal.user_id is not None or target.package is not None or action is Action.LOG_IN
+    by_account = action is Action.LOG_IN or action in BY_LINK
+    return caller.principal.user_id is not None or target.package is not None or by_account
 
 
 def gather(
@@ -119,7 +121,8 @@ def gather(
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
         password_proved=password_proved or principal.password_proved or proves_login(caller, action, target),
-        code_proved=code_proved,
+        code_proved=code_proved or account.code_proved,
+        account_id=account.link_of,
         stepped_up=account.stepped_up_at is not None and at < account.stepped_up_at + STEP_UP,
         just_signed_in=account.signed_in_at is not None and at < account.signed_in_at + STEP_UP,
     )
@@ -128,17 +131,27 @@ def gather(
 @dataclass(frozen=True, slots=True)
 class _Account:
     """Whether account and credential are still good, the account's mode, and of a session when (µs) it was opened and
-    last saw a second factor."""
+    last saw a second factor.
+
+    Of a mailed link: the account that it is of, and whether a second factor was shown with it before.
+    """
 
     live: bool
     mode: Mode | None
     stepped_up_at: int | None = None
     signed_in_at: int | None = None
+    link_of: int | None = None
+    code_proved: bool = False
 
 
 def _account(connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool) -> _Account:
     """The state of the account that the action concerns, and of the credential."""
     principal = caller.principal
+    if action in BY_LINK:
+        link = mail_links.find(connection, caller.evidence.link or "", action, at, locked=locked)
+        if link is None or link.user_name != target.account:
+            return _Account(False, None)
+        return _Account(True, link.mode, link_of=link.user_id, code_proved=link.purpose == mail_links.NEW_PASSWORD)
     if action is Action.LOG_IN and target.account is not None:
         account = users.find(connection, target.account)
         return _Account(account is not None and not account.disabled, account.mode if account else None)

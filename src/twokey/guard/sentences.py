@@ -30,6 +30,7 @@ VERBS = {
     Action.CHANGE_PROFILE: "change the profile",
     Action.CHANGE_PASSWORD: "change the password",
     Action.CHANGE_EMAIL: "change the mail address",
+    Action.SEND_VERIFICATION: "have confirmation mails sent",
     Action.BEGIN_ENROLMENT: "change two-factor authentication",
     Action.CONFIRM_ENROLMENT: "change two-factor authentication",
     Action.CHANGE_SECOND_FACTOR: "change two-factor authentication",

@@ -32,12 +32,13 @@ log = logging.getLogger("twokey.http")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers, and a body: bytes, or a stream of a known length."""
+    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
     stream: BinaryIO | None = None
     length: int = 0
 

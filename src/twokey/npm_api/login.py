@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.accounts import hand_offs, users
+from twokey.accounts import addresses, hand_offs, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -92,6 +92,7 @@ def _sign_up(call: Call, name: str, email: str, password: str) -> Answer:
     password_hash = registry.passwords.hash(password, context=users.guessable(name, email))
     with registry.door.write(permit) as tx:
         user_id = users.create(tx, name, email, password_hash)
+        addresses.put_verification(tx, user_id, registry.outbox)
         wish = Wish(CredentialKind.LOGIN, f"npm adduser {iso(tx.now)[:10]}")
         text, _ = tokens.mint(tx, user_id, wish, registry.lifetimes)
     return _logged_in(name, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twokey.accounts import users
+from twokey.accounts import addresses, users
 from twokey.accounts.users import PROFILE_FIELDS, Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
@@ -54,7 +54,7 @@ def change(call: Call) -> Answer:
     target = Target(account=account.name)
     if new_email:
         with call.registry.door.write(call.require(Action.CHANGE_EMAIL, target)) as tx:
-            users.change_email(tx, account.id, new_email)
+            addresses.change(tx, account.id, new_email, call.registry.outbox)
     elif changes:
         with call.registry.door.write(call.require(Action.CHANGE_PROFILE, target)) as tx:
             users.change_profile(tx, account.id, changes)

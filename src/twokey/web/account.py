@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from twokey.accounts import sessions, users
+from twokey.accounts import addresses, sessions, users
 from twokey.accounts.users import Account
 from twokey.authority.actions import Action
 from twokey.db.schema import Continuation, Owner, Package, Token
@@ -65,8 +65,18 @@ def save_email(visit: Visit) -> Answer:
         return render.form_page(visit, "profile.html", error, account=account, fields=FIELDS)
     if email != account.email:
         with visit.registry.door.write(visit.ask(Action.CHANGE_EMAIL)) as tx:
-            users.change_email(tx, account.id, email)
+            addresses.change(tx, account.id, email, visit.registry.outbox)
     return redirect("/settings/~/profile", done="email")
+
+
+def confirm_email(visit: Visit) -> Answer:
+    """Sends another mail with the link that proves the address."""
+    visit.own(Action.READ_PROFILE)
+    account = account_of(visit)
+    if account.email and not account.email_verified:
+        with visit.registry.door.write(visit.ask(Action.SEND_VERIFICATION)) as tx:
+            addresses.send_verification(tx, account.id, visit.registry.outbox)
+    return redirect("/settings/~/profile", done="confirmation-sent")
 
 
 def password_page(visit: Visit) -> Answer:

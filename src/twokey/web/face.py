@@ -8,14 +8,16 @@ from urllib.parse import urlencode, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from twokey.accounts import devices
 from twokey.authority.principal import Caller
+from twokey.clock import MICROSECONDS
 from twokey.errors import Busy, Invalid, PasswordRequired, ProofRequired, Throttled, Unauthenticated
 from twokey.http.answers import Answer
 from twokey.http.caller import stranger
 from twokey.http.routing import Call, Guarded, answered
 from twokey.registry import Registry
 from twokey.web import confirm, render
-from twokey.web.visit import Visit, cookie_name, cookie_of, redirect, safe_path, trustworthy
+from twokey.web.visit import Visit, cookie_name, cookie_of, device_cookie_name, redirect, safe_path, trustworthy
 
 
 class PageFace:
@@ -45,12 +47,16 @@ class PageFace:
         else:
             if answer.status < 400:  # what is refused has not used the code up: it must not count twice
                 self._note_proof(visit)
-        return _with_cookie(answer, visit)
+        return _with_cookies(answer, visit)
 
     def _note_proof(self, visit: Visit) -> None:
         """A second factor in a session counts for a while, and gives it a new secret."""
         principal = visit.caller.principal
-        proved = any(permit.proof is not None for permit in visit.permits)
+        # What is done by a mailed link is done as nobody known, whoever is signed in beside.
+        session_id = principal.session_id
+        proved = any(
+            each.proof is not None and each.caller.principal.session_id == session_id for each in visit.permits
+        )
         if proved and principal.session_id is not None and visit.new_secret is None:
             visit.new_secret = visit.registry.sessions.step_up(principal.session_id, visit.caller.received_at)
 
@@ -71,16 +77,16 @@ def _way_back(scope: Scope, base: str) -> str:
     return safe_path(urlsplit(came_from).path) or "/" if came_from.startswith(f"{base}/") else "/"
 
 
-def _with_cookie(answer: Answer, visit: Visit) -> Answer:
-    secret = visit.new_secret
+def _with_cookies(answer: Answer, visit: Visit) -> Answer:
+    settings, secret, device = visit.registry.settings, visit.new_secret, visit.new_device
+    kept = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if trustworthy(settings) else "")
+    if device is not None:
+        age = devices.KEPT // MICROSECONDS
+        cookie = f"{device_cookie_name(settings)}={device}{kept}; Max-Age={age}"
+        answer = replace(answer, cookies=(*answer.cookies, cookie))
     if secret is None:
         return answer
-    settings = visit.registry.settings
-    cookie = f"{cookie_name(settings)}={secret}; Path=/; HttpOnly; SameSite=Lax"
-    if trustworthy(settings):
-        cookie += "; Secure"
-    if not secret:
-        cookie += "; Max-Age=0"
+    cookie = f"{cookie_name(settings)}={secret}{kept}" + ("" if secret else "; Max-Age=0")
     return replace(answer, headers={**answer.headers, "set-cookie": cookie})
 
 

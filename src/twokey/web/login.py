@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from twokey.accounts import sessions, users
+from twokey.accounts import addresses, devices, sessions, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -49,6 +49,8 @@ def sign_up(visit: Visit) -> Answer:
         with registry.door.write(permit) as tx:
             user_id = users.create(tx, name, email, password_hash)
             visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False, replaces=former)
+            visit.new_device = devices.note(tx, user_id, name, visit.device, first=True)
+            addresses.put_verification(tx, user_id, registry.outbox)
     except (Invalid, Refused, Throttled, Busy) as error:
         return _signup_form(visit, error)
     return redirect(safe_path(visit.one("next")) or "/settings/~/2fa", done="welcome")
@@ -88,6 +90,7 @@ def log_in(visit: Visit) -> Answer:
         tx.record(Event.LOGIN_OK, account=name, resource=f"user:{name}")
         former = former or visit.caller.principal.login_session_id
         visit.new_secret = sessions.open_session(tx, permit.actor, stepped_up=permit.proof is not None, replaces=former)
+        visit.new_device = devices.note(tx, permit.actor, name, visit.device)
     return redirect(_next(visit))
 
 

@@ -41,7 +41,9 @@ TITLES = {
 DONE = {
     "signed-out": "You are signed out.",
     "profile": "Your profile is saved.",
-    "email": "Your mail address is changed.",
+    "email": "Your mail address is changed. The one before was told, and a mail to confirm the new one is on its way.",
+    "confirmation-sent": "A mail with a link to confirm your address is on its way.",
+    "password-reset": "Your password is changed: sign in with the new one. Two-factor authentication is as it was.",
     "password": "Your password is changed. Other sessions of yours have ended.",
     "session-ended": "The session has ended.",
     "token-revoked": "The token is revoked: the next request with it is refused.",

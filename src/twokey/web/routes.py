@@ -8,7 +8,7 @@ from functools import partial
 from twokey.authority.actions import Action
 from twokey.http.answers import Answer
 from twokey.http.routing import Call, Guarded, Handler
-from twokey.web import account, confirm, hand_off, home, login, packages, security_keys, tokens, two_factor
+from twokey.web import account, confirm, hand_off, home, login, mailed, packages, security_keys, tokens, two_factor
 from twokey.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -46,6 +46,10 @@ PAGES = (
     _page("/package/{name:package}/v/{version:part}", (Action.READ_PACKAGE,), packages.package_page),
     _page("/signup", (Action.PING,), login.signup_page),
     _page("/login", (Action.PING,), login.login_page),
+    _page("/forgot", (Action.PING,), mailed.forgot_page),
+    _page("/reset/{link:part}", (Action.PING,), mailed.reset_page),
+    _page("/verify/{link:part}", (Action.PING,), mailed.verify_page),
+    _page("/undo/{link:part}", (Action.PING,), mailed.undo_page),
     _page("/settings", (Action.READ_PROFILE,), account.to_profile),
     _page("/settings/{user:part}", (Action.READ_PROFILE,), account.to_profile),
     _page("/settings/{user:part}/profile", (Action.READ_PROFILE,), account.profile_page),
@@ -65,12 +69,14 @@ PAGES = (
 
 _FACTOR = (Action.READ_PROFILE, Action.CHANGE_SECOND_FACTOR)
 _CONFIRM = (Action.READ_PROFILE, Action.CONFIRM_ENROLMENT, Action.CONFIRM_FACTOR)
+_VERIFY = (Action.READ_PROFILE, Action.SEND_VERIFICATION)
 _ENROL = (*_FACTOR, Action.BEGIN_ENROLMENT)
 
 # Forms that wait for a step-up and are carried out after it.
 SETTINGS = (
     _form("/settings/{user:part}/profile", (Action.READ_PROFILE, Action.CHANGE_PROFILE), account.save_profile),
     _form("/settings/{user:part}/email", (Action.READ_PROFILE, Action.CHANGE_EMAIL), account.save_email),
+    _form("/settings/{user:part}/email/confirm", _VERIFY, account.confirm_email),
     _form("/settings/{user:part}/password", (Action.READ_PROFILE, Action.CHANGE_PASSWORD), account.save_password),
     _form("/settings/{user:part}/sessions/end", (Action.READ_PROFILE, Action.REVOKE_TOKEN), account.end_session),
     _form("/settings/{user:part}/2fa/add", _ENROL, two_factor.add_authenticator),
@@ -98,6 +104,10 @@ FORMS = (
     _form("/signup", (Action.SIGN_UP, Action.PING), login.sign_up),
     _form("/login", (Action.LOG_IN, Action.PING), login.log_in),
     _form("/security-key/challenge", (Action.PING,), security_keys.challenge),
+    _form("/forgot", (Action.REQUEST_RESET,), mailed.forgot),
+    _form("/reset/{link:part}", (Action.RESET_PASSWORD, Action.PING), mailed.reset),
+    _form("/verify/{link:part}", (Action.VERIFY_EMAIL, Action.PING), mailed.verify),
+    _form("/undo/{link:part}", (Action.UNDO_EMAIL, Action.PING), mailed.undo),
     _form("/logout", (Action.LOG_OUT,), login.log_out),
     _form(
         "/confirm",

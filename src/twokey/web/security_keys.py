@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twokey.accounts import mail_links
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Mode
@@ -19,13 +20,20 @@ WIZARD = "/settings/~/2fa/security-key"
 def challenge(visit: Visit) -> Answer:
     """`POST /security-key/challenge`: what the browser passes to `navigator.credentials.get`, as JSON.
 
-    For the keys of whoever is signed in, or whose password was right a moment ago; for any passkey otherwise.
+    For the keys of whoever is signed in, whose password was right a moment ago, or whose mailed link is held; for any
+    passkey otherwise.
     """
     visit.require(Action.PING, Target())
     _check_address(visit)
-    principal = visit.caller.principal
+    principal, now = visit.caller.principal, visit.caller.received_at
     user_id = principal.user_id or principal.login_user_id
-    options = visit.registry.challenges.ask(visit.browser, user_id, visit.base, visit.caller.received_at)
+    if visit.one("link"):
+        with visit.registry.database.read() as connection:
+            found = mail_links.find(connection, visit.one("link"), Action.RESET_PASSWORD, now)
+        if found is None:
+            raise Invalid(mail_links.GONE)
+        user_id = found.user_id
+    options = visit.registry.challenges.ask(visit.browser, user_id, visit.base, now)
     return Answer(200, options.encode(), JSON, {"cache-control": "no-store"})
 
 

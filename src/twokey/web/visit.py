@@ -42,13 +42,18 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-tk" if trustworthy(settings) else "tk"
 
 
-def cookie_of(settings: Settings, headers: Headers) -> str | None:
-    """The secret in the session cookie, where there is one."""
+def device_cookie_name(settings: Settings) -> str:
+    """The cookie by which a browser is known again; it opens nothing."""
+    return f"{cookie_name(settings)}-device"
+
+
+def cookie_of(settings: Settings, headers: Headers, name: str | None = None) -> str | None:
+    """The secret in the session cookie, or in the one named, where there is one."""
     try:
         jar = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
         return None
-    found = jar.get(cookie_name(settings))
+    found = jar.get(name or cookie_name(settings))
     return found.value if found is not None and found.value else None
 
 
@@ -59,6 +64,7 @@ class Visit(Call):
     secret: str | None = field(default=None, repr=False)
     form: Sequence[tuple[str, str]] = field(default=(), repr=False)
     new_secret: str | None = field(default=None, repr=False)
+    new_device: str | None = field(default=None, repr=False)
     confirms: bool = False  # an interrupted form, sent again with its proof
 
     @classmethod
@@ -77,6 +83,12 @@ class Visit(Call):
     def signed_in(self) -> bool:
         """Whether a session is open."""
         return self.caller.principal.kind is CredentialKind.SESSION
+
+    @property
+    def device(self) -> str | None:
+        """The cookie by which this browser is known again."""
+        settings = self.registry.settings
+        return cookie_of(settings, self.headers, device_cookie_name(settings))
 
     @property
     def user(self) -> str:

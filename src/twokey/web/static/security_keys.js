@@ -21,7 +21,7 @@ function complain(form, error) {
 
 /** Asks the registry what the key is to sign. */
 async function challenge(form) {
-  const body = new URLSearchParams({ csrf: form.elements.csrf.value });
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, link: form.elements.link?.value ?? "" });
   const answer = await fetch("/security-key/challenge", { method: "POST", body });
   if (!answer.ok) {
     throw new Error("This page is out of date: load it again.");
