@@ -57,6 +57,18 @@ SECOND_STEPS = "CONFIRM_FACTOR | - | - | own | own | - | - | - | - | -"
 # Not in the document: what `npm owner` looks up of a user. As whoami.
 NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
 
+# "The admin pages are rows of their own, web session with O": an administrator's, and no other credential's. Besides:
+# closing one's own account ("delete account: OTP in that very request"), stopping a reset of one's own second factor,
+# and the report of a leaked token, which anybody who holds it may make.
+ADMINISTRATION = """
+ADMIN_READ ADMIN_CHANGE | - | - | O  | O  | - | - | - | - | -
+ADMIN_SECOND_FACTOR     | - | - | O* | O* | - | - | - | - | -
+CLOSE_ACCOUNT           | - | P | O* | O* | - | - | - | - | -
+KEEP_SECOND_FACTOR      | - | - | Y  | Y  | - | - | - | - | -
+REPORT_SECRET           | Y | - | -  | -  | - | - | - | - | -
+"""
+ADMIN_ACTIONS = {Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN_SECOND_FACTOR}
+
 # Where code and document differ, each with its reason. A cell here that is the document's own fails the test below.
 DIFFERENCES = {
     (Action.LOG_OUT, "anonymous"): ("Y", "ending an unknown token answers 200, whoever asks"),
@@ -78,7 +90,7 @@ PEOPLE = (Kind.LOGIN, Kind.SESSION)
 
 
 def cells() -> dict[tuple[Action, str], str]:
-    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS]
+    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *ADMINISTRATION.strip().splitlines()]
     head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
     found = {}
     for names, *row in rows:
@@ -107,7 +119,7 @@ def column_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> st
 def cell_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
     if kind is Kind.OPERATOR:
         return "Y" if action in OPERATOR else "-"
-    if action is Action.OPERATE:
+    if action is Action.OPERATE or (action in ADMIN_ACTIONS and kind is not Kind.SESSION):
         return "-"
     where = column_of(action, kind, mode, bypass)
     return DIFFERENCES[action, where][0] if (action, where) in DIFFERENCES else CELLS[action, where]
@@ -133,6 +145,7 @@ class Case:
             bypass_2fa=self.bypass,
             permission="read-write" if self.kind is Kind.GRANULAR else None,
             package=MINE if self.action in PACKAGE_ACTIONS else None,
+            administrator=True,
             password_proved=self.password,
             code_proved=self.code,
             stepped_up=self.stepped_up,
@@ -206,10 +219,52 @@ def test_strangers_sign_up_where_the_setting_says_so_and_the_operator_always(ope
     assert decide(replace(stranger, kind=Kind.OPERATOR)) == Allow()
 
 
+def test_where_sign_up_is_by_invitation_a_stranger_needs_one_and_where_it_is_closed_none_helps() -> None:
+    by_invitation = Facts(Action.SIGN_UP, Kind.ANONYMOUS, signup_open=False, signup_by_invitation=True)
+    assert decide(by_invitation) == Refuse(Reason.INVITATION_NEEDED)
+    assert decide(replace(by_invitation, invited=True)) == Allow()
+    closed = replace(by_invitation, signup_by_invitation=False, invited=True)
+    assert decide(closed) == Refuse(Reason.SIGNUP_CLOSED)
+
+
+@pytest.mark.parametrize("action", sorted(ADMIN_ACTIONS))
+def test_the_administration_is_not_there_for_who_is_no_administrator(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), administrator=False)
+        if case.kind is Kind.SESSION:
+            assert decide(facts) == Refuse(Reason.NOT_ADMINISTRATOR), case
+        else:
+            assert said(facts) == "refused", case
+
+
+@pytest.mark.parametrize("action", sorted(ADMIN_ACTIONS))
+def test_no_token_of_an_administrator_carries_the_administration(action: Action) -> None:
+    for case in cases(action):
+        if case.kind not in (Kind.SESSION, Kind.ANONYMOUS):
+            assert decide(case.facts()) == Refuse(Reason.CREDENTIAL_KIND), case
+
+
+def test_an_administrator_without_a_second_factor_is_told_to_turn_it_on() -> None:
+    facts = Facts(Action.ADMIN_READ, Kind.SESSION, None, administrator=True)
+    assert decide(facts) == Refuse(Reason.NEEDS_2FA_ON)
+
+
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS))
+def test_a_quarantined_package_is_neither_read_nor_changed_by_anybody(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), package=replace(MINE, quarantined="it steals tokens"))
+        assert said(facts) == "refused", case
+        if case.expected() != "refused":
+            assert decide(facts) == Refuse(Reason.QUARANTINED), case
+        hidden = replace(MINE, owner=False, restricted=True, quarantined="it steals tokens")
+        if case.expected() != "refused":
+            assert decide(replace(case.facts(), package=hidden)) == Refuse(Reason.NOT_VISIBLE), case
+
+
 @pytest.mark.parametrize("action", list(Action))
 def test_where_reading_needs_a_token_a_stranger_may_only_ping_log_in_and_sign_up(action: Action) -> None:
     facts = Facts(action, Kind.ANONYMOUS, reading_needs_token=True, password_proved=True)
-    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT}
+    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT, Action.REPORT_SECRET}
     assert said(facts) == ("allowed" if action in ways_in else "refused")
 
 

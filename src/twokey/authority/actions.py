@@ -55,6 +55,12 @@ class Action(StrEnum):
     STAGE = "package:stage"
     DECIDE_STAGE = "package:decide-stage"
     OPERATE = "operator:operate"
+    CLOSE_ACCOUNT = "account:close"
+    KEEP_SECOND_FACTOR = "second-factor:keep"
+    REPORT_SECRET = "token:report"
+    ADMIN_READ = "admin:read"
+    ADMIN_CHANGE = "admin:change"
+    ADMIN_SECOND_FACTOR = "admin:second-factor"
 
 
 class Column(StrEnum):
@@ -126,6 +132,12 @@ second-factor:confirm-another | - | -    | own       | own             | -      
 package:stage        | -         | -      | Y         | Y               | Y       | scope      | scope      | -         | scope    | -
 package:decide-stage | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
 operator:operate     | -         | -      | -         | -               | -       | -          | -          | -         | -        | Y
+account:close        | -         | P      | O*        | O*              | -       | -          | -          | -         | -        | -
+second-factor:keep   | -         | -      | Y         | Y               | -       | -          | -          | -         | -        | -
+token:report         | Y         | -      | -         | -               | -       | -          | -          | -         | -        | -
+admin:read           | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
+admin:change         | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
+admin:second-factor  | -         | -      | O*        | O*              | -       | -          | -          | -         | -        | -
 """
 
 
@@ -170,6 +182,9 @@ CHANGES_PACKAGE = frozenset({
     Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS, Action.ACCESS, Action.TRUST,
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
+
+# Rows of the administration pages: besides the cell they take an administrator's session in a browser.
+ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN_SECOND_FACTOR})
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
