@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from twokey.accounts import devices, hand_offs, interrupted_forms, mail, mail_links, sessions
+from twokey.accounts import devices, hand_offs, interrupted_forms, invitations, mail, mail_links, sessions
 from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.interrupted_forms import InterruptedForms
 from twokey.accounts.mail import Outbox
@@ -17,8 +18,12 @@ from twokey.accounts.notices import Notices
 from twokey.accounts.passwords import HashingGate, PasswordLimits, Passwords
 from twokey.accounts.postman import Postman, SmtpServer
 from twokey.accounts.sessions import Sessions
+from twokey.accounts.site_settings import Site
 from twokey.audit.checkpoints import Checkpoints
 from twokey.audit.trail import Trail
+from twokey.authority.actions import Action
+from twokey.authority.permit import Target
+from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
 from twokey.blobs.local import LocalBlobs
 from twokey.blobs.store import Blobs
 from twokey.clock import DAY, MINUTE, Clock
@@ -35,6 +40,7 @@ from twokey.db.schema import (
 from twokey.db.schema_access import HandOff
 from twokey.db.schema_mail import Mail
 from twokey.errors import ConfigurationError
+from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
 from twokey.packages import search
@@ -45,7 +51,7 @@ from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
 from twokey.tokens import expiry
 from twokey.tokens.tokens import Lifetimes
-from twokey.two_factor import enrolment, key_ceremony, totp
+from twokey.two_factor import enrolment, key_ceremony, resets, totp
 from twokey.two_factor.key_ceremony import Challenges
 from twokey.two_factor.limits import RedeemLimits
 from twokey.two_factor.redeem import Redeemer
@@ -58,6 +64,10 @@ CHECKPOINTS = "audit-checkpoints.jsonl"
 ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
 log = logging.getLogger("twokey")
+
+
+class NothingDue(Exception):
+    """Takes a transaction back in which there was nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +97,15 @@ class Registry:
     outbox: Outbox
     postman: Postman | None  # None while no mail server is set
 
+    def site(self) -> Site:
+        """The settings that an administrator may change, as they are now."""
+        with self.database.read() as connection:
+            return site.current(connection, self.settings)
+
     @property
     def lifetimes(self) -> Lifetimes:
         """How long tokens of each kind live."""
-        settings = self.settings
-        return Lifetimes(
-            login=settings.lifetime_login,
-            publish=settings.lifetime_publish,
-            automation=settings.lifetime_automation,
-            granular=settings.lifetime_granular,
-            read_only=settings.lifetime_read_only,
-            maximum=settings.lifetime_maximum,
-        )
+        return self.site().lifetimes
 
     @property
     def tarball_limits(self) -> TarballLimits:
@@ -187,7 +194,24 @@ def keep_house(registry: Registry) -> None:
         tidy(registry, connection, registry.clock.now())
     with registry.database.write() as connection:
         expiry.warn(connection, registry.outbox, registry.clock.now())
+    reset_due_factors(registry)
     registry.checkpoints.write_if_due(registry.clock.now())
+
+
+def reset_due_factors(registry: Registry) -> None:
+    """Carries out the resets of second factors whose day has passed, in the operator's name."""
+    now = registry.clock.now()
+    with registry.database.read() as connection:
+        names = resets.due(connection, now)
+    for name in names:
+        caller = Caller(
+            Principal(CredentialKind.OPERATOR, user_name="housekeeping"), Evidence(), "local", "twokey",
+            f"house-{os.getpid()}", now,
+        )  # fmt: skip
+        permit = registry.door.require(caller, Action.OPERATE, Target(account=name))
+        with contextlib.suppress(NothingDue), registry.door.write(permit) as tx:
+            if not resets.carry_out_due(tx, name):
+                raise NothingDue  # its owner, or another node, was faster
 
 
 def tidy(registry: Registry, connection: Connection, now: int) -> int:
@@ -198,6 +222,7 @@ def tidy(registry: Registry, connection: Connection, now: int) -> int:
     count += key_ceremony.forget(connection, now) + hand_offs.forget(connection, now)
     count += mail.forget(connection, now, sending=registry.postman is not None)
     count += mail_links.forget(connection, now) + devices.forget(connection, now)
+    count += invitations.forget(connection, now)
     for statement in (
         delete(Continuation).where(Continuation.expires_at < now),
         delete(BurnedStep).where(BurnedStep.step < totp.step_at(now) - totp.HINT_REACH),

@@ -157,8 +157,9 @@ class Settings:
     )
     signup: str | None = _setting(
         None,
-        _choice("open", "closed"),
-        "Who may sign up, `open` or `closed`. Unless set it is open only where listener and TWOKEY_URL are loopback.",
+        _choice("open", "invite", "closed"),
+        "Who may sign up: anybody (`open`), whoever has an invitation (`invite`), nobody (`closed`). "
+        "Unless set it is open only where listener and TWOKEY_URL are loopback.",
     )
     read: str = _setting(
         "public", _choice("public", "authenticated"), "Whether reading is `public`, or needs a token (`authenticated`)."
@@ -207,6 +208,7 @@ class Settings:
         "Wrong passwords in an hour per account from addresses that it does not know.",
     )
     limit_signup: int = _setting(30, _number(1, 100000), "New accounts in an hour per address.")
+    limit_reports: int = _setting(300, _number(1, 100000), "Reports of leaked tokens in an hour per address.")
     limit_publish: int = _setting(600, _number(1, 1000000), "Publishes in an hour per user.")
     limit_names: int = _setting(60, _number(1, 1000000), "New package names in an hour per user.")
     limit_tarball: int = _setting(200, _number(1, 2048), "MiB of a tarball.")
@@ -239,9 +241,9 @@ class Settings:
         return self.mail_from or f"twokey@{'localhost' if ':' in host else host}"
 
     @property
-    def signup_open(self) -> bool:
-        """Whether a stranger may make an account."""
-        return self.signup == "open" if self.signup else self.loopback
+    def signup_mode(self) -> str:
+        """Who may sign up, `open`, `invite` or `closed`, as long as no administrator says otherwise."""
+        return self.signup or ("open" if self.loopback else "closed")
 
 
 def variable(name: str) -> str:

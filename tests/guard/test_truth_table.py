@@ -1,7 +1,4 @@
-"""The rule table, copied cell by cell from the threat model (its section 2.4), against what `decide` says.
-
-Nothing here is taken from `authority/actions.py`: were both wrong in the same way, this would not see it.
-"""
+"""The rule table of the threat model (`document.py`) against what `decide` says."""
 
 from __future__ import annotations
 
@@ -11,125 +8,22 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.guard.document import (
+    ADMIN_ACTIONS,
+    CELLS,
+    CHANGES,
+    DIFFERENCES,
+    MINE,
+    MODES,
+    PACKAGE_ACTIONS,
+    PASSWORD_ON_NPM,
+    cell_of,
+)
 from twokey.authority.actions import BY_LINK, Action, Code
 from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
 from twokey.guard.decide import Allow, ProofNeeded, Reason, Refuse, decide
 from twokey.guard.facts import Facts, Obstacle, PackageFacts
-
-# off an account without 2FA · Y allowed · O a fresh one-time proof (a step-up counts, but not where marked *) ·
-# P the password in that request · - refused, whatever is shown · mode as the account's mode ·
-# scope within the token's limits
-DOCUMENT = """
-action              | anonymous| off| auth-only| auth-and-writes| publish| automation| granular  | read-only| workload
-PING SEARCH         | Y        | Y  | Y        | Y              | Y      | scope     | scope     | scope    | scope
-READ_PACKAGE        | Y        | Y  | Y        | Y              | Y      | scope     | scope     | scope    | scope
-WHOAMI READ_PROFILE | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | -
-LIST_TOKENS         | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | -
-SIGN_UP             | setting  | -  | -        | -              | -      | -         | -         | -        | -
-LOG_IN              | P        | -  | P O      | P O            | -      | -         | -         | -        | -
-STAR                | -        | Y  | Y        | Y              | -      | -         | -         | -        | -
-PUBLISH             | -        | Y  | Y        | O              | mode   | scope     | scope mode| -        | scope
-DIST_TAG DEPRECATE  | -        | Y  | Y        | O              | mode   | scope     | scope mode| -        | -
-UNPUBLISH           | -        | Y  | Y        | O              | mode   | -         | scope O   | -        | -
-OWNERS ACCESS       | -        | Y  | Y        | O              | -      | -         | -         | -        | -
-ORGANISATION        | -        | Y  | Y        | O              | -      | -         | scope O   | -        | -
-TRUST               | -        | P  | O        | O              | -      | -         | -         | -        | -
-CREATE_TOKEN        | -        | P  | O        | O              | -      | -         | -         | -        | -
-REVOKE_TOKEN        | -        | Y  | O        | O              | -      | -         | -         | -        | -
-LOG_OUT             | -        | Y  | Y        | Y              | Y      | Y         | Y         | Y        | Y
-CHANGE_PROFILE      | -        | Y  | O        | O              | -      | -         | -         | -        | -
-CHANGE_PASSWORD     | -        | P  | O*       | O*             | -      | -         | -         | -        | -
-CHANGE_EMAIL        | -        | Y  | O*       | O*             | -      | -         | -         | -        | -
-BEGIN_ENROLMENT     | -        | P  | -        | -              | -      | -         | -         | -        | -
-CONFIRM_ENROLMENT   | -        | own| -        | -              | -      | -         | -         | -        | -
-CHANGE_SECOND_FACTOR| -        | -  | O*       | O*             | -      | -         | -         | -        | -
-STAGE               | -        | -  | Y        | Y              | Y      | scope     | scope     | -        | scope
-DECIDE_STAGE        | -        | -  | O        | O              | -      | -         | -         | -        | -
-"""
-# "On the npm API `tfa` changes and token making also need the account's password."
-PASSWORD_ON_NPM = {Action.CHANGE_SECOND_FACTOR, Action.CREATE_TOKEN}
-# "The operator: Y. Every other row -." Making accounts and passwords are rows of its own commands.
-OPERATOR = {Action.SIGN_UP, Action.CHANGE_PASSWORD, Action.OPERATE}
-# Not in the document: adding a factor takes two requests on the pages. The first is the document's row, with its O*;
-# the second confirms what was begun so, with the new factor's own code.
-SECOND_STEPS = "CONFIRM_FACTOR | - | - | own | own | - | - | - | - | -"
-# Not in the document: what mail needs. Who holds a link holds it whoever they are, and a link to a new password asks
-# for the second factor of its account (section 2.5); to have one's address confirmed takes nothing.
-MAIL = """
-REQUEST_RESET           | Y | - | -  | -  | - | - | - | - | -
-RESET_PASSWORD          | Y | - | O* | O* | - | - | - | - | -
-VERIFY_EMAIL UNDO_EMAIL | Y | - | -  | -  | - | - | - | - | -
-SEND_VERIFICATION       | - | Y | Y  | Y  | - | - | - | - | -
-"""
-BY_MODE = {Action.LOG_IN, Action.RESET_PASSWORD}  # what nobody known does to an account goes by the account's mode
-# Not in the document: what `npm owner` looks up of a user. As whoami.
-NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
-
-# Not in the document: what a person decides on a page about a client that waits. A login: as making a token, but that a
-# sign-in of a moment ago (S) stands for the password; a proof: as if its code were typed. No token carries them.
-HAND_OFFS = """
-APPROVE_LOGIN | - | S | O  | O  | - | - | - | - | -
-APPROVE_PROOF | - | - | O* | O* | - | - | - | - | -
-DENY_HAND_OFF | - | Y | Y  | Y  | - | - | - | - | -
-"""
-IN_BROWSER = {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
-
-# Where code and document differ, each with its reason. A cell here that is the document's own fails the test below.
-DIFFERENCES = {
-    (Action.LOG_OUT, "anonymous"): ("Y", "ending an unknown token answers 200, whoever asks"),
-    (Action.LOG_IN, "auth-only"): ("P O*", "a login proves itself; no step-up can exist before it"),
-    (Action.LOG_IN, "auth-and-writes"): ("P O*", "the same"),
-    (Action.CHANGE_PASSWORD, "auth-only"): ("O* p", "npm sends the old password with the new one, and it is checked"),
-    (Action.CHANGE_PASSWORD, "auth-and-writes"): ("O* p", "the same"),
-    (Action.ORGANISATION, "granular"): ("-", "no token can be given a permission for organisations yet"),
-}
-
-PACKAGE_ACTIONS = {
-    Action.READ_PACKAGE, Action.STAR, Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH,
-    Action.OWNERS, Action.ACCESS, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE,
-}  # fmt: skip
-CHANGES = PACKAGE_ACTIONS - {Action.READ_PACKAGE, Action.STAR}
-MINE = PackageFacts(exists=True, restricted=False, owner=True, mfa="none")
-MODES = (None, Mode.AUTH_ONLY, Mode.AUTH_AND_WRITES)
-PEOPLE = (Kind.LOGIN, Kind.SESSION)
-
-
-def cells() -> dict[tuple[Action, str], str]:
-    also = (*HAND_OFFS.strip().splitlines(), *MAIL.strip().splitlines())
-    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *also]
-    head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
-    found = {}
-    for names, *row in rows:
-        for name in names.split():
-            for column, cell in zip(head[1:], row, strict=True):
-                found[Action[name], column] = cell
-    for action, alike in NOT_IN_DOCUMENT.items():
-        found |= {(action, column): found[alike, column] for column in head[1:]}
-    return found
-
-
-CELLS = cells()
-
-
-def column_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
-    by_mode = {None: "off", Mode.AUTH_ONLY: "auth-only", Mode.AUTH_AND_WRITES: "auth-and-writes"}[mode]
-    if kind in PEOPLE:
-        return by_mode
-    if kind is Kind.ANONYMOUS:  # a login is of the account that is being logged into
-        return by_mode if action in BY_MODE and mode is not None else "anonymous"
-    if kind is Kind.GRANULAR:
-        return "automation" if bypass else "granular"
-    return kind.value
-
-
-def cell_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
-    if kind is Kind.OPERATOR:
-        return "Y" if action in OPERATOR else "-"
-    if action is Action.OPERATE or (action in IN_BROWSER and kind is not Kind.SESSION):
-        return "-"
-    where = column_of(action, kind, mode, bypass)
-    return DIFFERENCES[action, where][0] if (action, where) in DIFFERENCES else CELLS[action, where]
 
 
 @dataclass(frozen=True)
@@ -152,6 +46,7 @@ class Case:
             bypass_2fa=self.bypass,
             permission="read-write" if self.kind is Kind.GRANULAR else None,
             package=MINE if self.action in PACKAGE_ACTIONS else None,
+            administrator=True,
             password_proved=self.password,
             code_proved=self.code,
             stepped_up=self.stepped_up,
@@ -232,10 +127,55 @@ def test_strangers_sign_up_where_the_setting_says_so_and_the_operator_always(ope
     assert decide(replace(stranger, kind=Kind.OPERATOR)) == Allow()
 
 
+def test_where_sign_up_is_by_invitation_a_stranger_needs_one_and_where_it_is_closed_none_helps() -> None:
+    by_invitation = Facts(Action.SIGN_UP, Kind.ANONYMOUS, signup_open=False, signup_by_invitation=True)
+    assert decide(by_invitation) == Refuse(Reason.INVITATION_NEEDED)
+    assert decide(replace(by_invitation, invited=True)) == Allow()
+    closed = replace(by_invitation, signup_by_invitation=False, invited=True)
+    assert decide(closed) == Refuse(Reason.SIGNUP_CLOSED)
+
+
+@pytest.mark.parametrize("action", sorted(ADMIN_ACTIONS))
+def test_the_administration_is_not_there_for_who_is_no_administrator(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), administrator=False)
+        if case.kind is Kind.SESSION:
+            assert decide(facts) == Refuse(Reason.NOT_ADMINISTRATOR), case
+        else:
+            assert said(facts) == "refused", case
+
+
+@pytest.mark.parametrize("action", sorted(ADMIN_ACTIONS))
+def test_no_token_of_an_administrator_carries_the_administration(action: Action) -> None:
+    for case in cases(action):
+        if case.kind not in (Kind.SESSION, Kind.ANONYMOUS):
+            assert decide(case.facts()) == Refuse(Reason.CREDENTIAL_KIND), case
+
+
+def test_an_administrator_without_a_second_factor_is_told_to_turn_it_on() -> None:
+    facts = Facts(Action.ADMIN_READ, Kind.SESSION, None, administrator=True)
+    assert decide(facts) == Refuse(Reason.NEEDS_2FA_ON)
+
+
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS))
+def test_a_quarantined_package_is_neither_read_nor_changed_by_anybody(action: Action) -> None:
+    for case in cases(action):
+        facts = replace(case.facts(), package=replace(MINE, quarantined="it steals tokens"))
+        assert said(facts) == "refused", case
+        if case.expected() != "refused":
+            assert decide(facts) == Refuse(Reason.QUARANTINED), case
+        hidden = replace(MINE, owner=False, restricted=True, quarantined="it steals tokens")
+        if case.expected() != "refused":
+            assert decide(replace(case.facts(), package=hidden)) == Refuse(Reason.NOT_VISIBLE), case
+
+
 @pytest.mark.parametrize("action", list(Action))
 def test_where_reading_needs_a_token_a_stranger_may_only_ping_log_in_and_sign_up(action: Action) -> None:
     facts = Facts(action, Kind.ANONYMOUS, reading_needs_token=True, password_proved=True)
-    ways_in = {Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT, Action.REQUEST_RESET, *BY_LINK}
+    ways_in = {
+        Action.PING, Action.LOG_IN, Action.SIGN_UP, Action.LOG_OUT, Action.REQUEST_RESET, *BY_LINK,
+        Action.REPORT_SECRET,
+    }  # fmt: skip
     assert said(facts) == ("allowed" if action in ways_in else "refused")
 
 

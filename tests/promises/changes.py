@@ -108,6 +108,11 @@ def _revoke_in_hand(cast: Cast) -> Answer:
     return request(cast.server, "DELETE", f"{TOKENS}/token/{token}", token=token)
 
 
+def _report(cast: Cast) -> Answer:
+    leaked = {"token": accounts.read_only_token(cast.alice), "type": "npm", "url": "https://example.com/x"}
+    return request(cast.server, "POST", "/-/twokey/secret-report", body=[leaked])
+
+
 def _publish(cast: Cast, name: str, version: str = "1.0.0", **fields: object) -> Answer:
     return cast.ask("PUT", at(name), publish_body(name, version, package(name, version), **fields))
 
@@ -235,6 +240,15 @@ CHANGES = (
         _revoke_in_hand,
         "alice",
         "read-only token",
+    ),
+    Change(
+        "report a leaked token",
+        "POST",
+        "/-/twokey/secret-report",
+        ("token:token:revoke", "token:token:leaked"),
+        _report,
+        None,
+        NOBODY,
     ),
     Change("a new package", "PUT", PUT, NEW_PACKAGE, lambda c: _publish(c, accounts.fresh_name("core"))),
     Change(

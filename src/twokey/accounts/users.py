@@ -39,12 +39,13 @@ class Account:
     suspended: bool
     created_at: int
     updated_at: int
+    closed: bool = False  # by its owner, for ever
 
 
 _COLUMNS = (
     User.id, User.name, User.email, User.email_verified_at, User.fullname, User.homepage, User.github, User.twitter,
     User.freenode, User.mode, User.administrator, User.disabled_at, User.codes_suspended_at, User.created_at,
-    User.updated_at,
+    User.updated_at, User.closed_at,
 )  # fmt: skip
 
 
@@ -118,8 +119,10 @@ def change_password(tx: Transaction, user_id: int, name: str, password_hash: str
 
 
 def set_disabled(tx: Transaction, name: str, disabled: bool) -> None:
-    """Closes an account to every credential, or opens it again. Raises NotFound."""
+    """Closes an account to every credential, or opens it again. Raises NotFound; Refused where its owner closed it."""
     account = get(tx.connection, name)
+    if account.closed:
+        raise Refused(f"{name} was closed by its owner: nothing of it is left to open or to close.")
     tx.connection.execute(
         update(User).where(User.id == account.id).values(disabled_at=tx.now if disabled else None, updated_at=tx.now)
     )
@@ -194,4 +197,5 @@ def _account(row: Mapping[str, Any]) -> Account:
         suspended=row["codes_suspended_at"] is not None,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        closed=row["closed_at"] is not None,
     )

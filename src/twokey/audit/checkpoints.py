@@ -73,6 +73,10 @@ class Checkpoints:
         self._append(Checkpoint(seq, digest, now))
         return True
 
+    def latest(self) -> Checkpoint | None:
+        """The last checkpoint that was written; None where there is none yet."""
+        return self._last()
+
     def verify(self) -> Verdict:
         """Recomputes the chain and holds it against every checkpoint."""
         verdict = self._trail.verify()

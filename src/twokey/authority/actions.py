@@ -64,6 +64,12 @@ class Action(StrEnum):
     STAGE = "package:stage"
     DECIDE_STAGE = "package:decide-stage"
     OPERATE = "operator:operate"
+    CLOSE_ACCOUNT = "account:close"
+    KEEP_SECOND_FACTOR = "second-factor:keep"
+    REPORT_SECRET = "token:report"
+    ADMIN_READ = "admin:read"
+    ADMIN_CHANGE = "admin:change"
+    ADMIN_SECOND_FACTOR = "admin:second-factor"
 
 
 class Column(StrEnum):
@@ -144,6 +150,12 @@ hand-off:deny        | -         | Y      | Y         | Y               | -     
 package:stage        | -         | -      | Y         | Y               | Y       | scope      | scope      | -         | scope    | -
 package:decide-stage | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
 operator:operate     | -         | -      | -         | -               | -       | -          | -          | -         | -        | Y
+account:close        | -         | P      | O*        | O*              | -       | -          | -          | -         | -        | -
+second-factor:keep   | -         | -      | Y         | Y               | -       | -          | -          | -         | -        | -
+token:report         | Y         | -      | -         | -               | -       | -          | -          | -         | -        | -
+admin:read           | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
+admin:change         | -         | -      | O         | O               | -       | -          | -          | -         | -        | -
+admin:second-factor  | -         | -      | O*        | O*              | -       | -          | -          | -         | -        | -
 """
 
 
@@ -194,6 +206,8 @@ CHANGES_PACKAGE = frozenset({
 IN_BROWSER = frozenset({Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF})
 # What the holder of a mailed link may do, whoever that is: the door looks at the link.
 BY_LINK = frozenset({Action.RESET_PASSWORD, Action.VERIFY_EMAIL, Action.UNDO_EMAIL})
+# Rows of the administration pages: besides the cell they take an administrator's session in a browser.
+ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN_SECOND_FACTOR})
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,

@@ -13,7 +13,8 @@ from twokey.authority.principal import Caller
 class Target:
     """What an action is aimed at: an account, a package, a token, or nothing more than the registry.
 
-    `package` is the full name, `scope` its scope without the `@`. `tag` and `version` only tell the trail more.
+    `package` is the full name, `scope` its scope without the `@`. `tag` and `version` only tell the trail more;
+    `invitation` is the id of the one that a sign-up came with.
     """
 
     account: str | None = None
@@ -22,6 +23,7 @@ class Target:
     version: str | None = None
     tag: str | None = None
     token: str | None = None
+    invitation: int | None = None
 
     def __str__(self) -> str:
         """The target as the trail names it."""

@@ -178,7 +178,7 @@ def banner(settings: Settings, port: int) -> str:
     program = _program()
     if settings.data != Path("data"):
         program += ["--data", str(settings.data)]
-    sign_up = "open" if settings.signup_open else "closed"
+    sign_up = {"invite": "by invitation"}.get(settings.signup_mode, settings.signup_mode)
     lines = [
         f"twokey {twokey.__version__} listens on {local}/",
         "",

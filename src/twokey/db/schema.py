@@ -57,6 +57,7 @@ class User(Table):
     key_handle: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # 64 random bytes, for security keys
     administrator: Mapped[bool] = mapped_column(default=False)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
+    closed_at: Mapped[int | None] = mapped_column(BigInteger)  # by its owner, for ever
     wrong_codes_in_a_row: Mapped[int] = mapped_column(Integer, default=0)
     codes_suspended_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
@@ -225,6 +226,8 @@ class Package(Table):
     created_at: Mapped[int] = mapped_column(BigInteger)
     modified_at: Mapped[int] = mapped_column(BigInteger)
     unpublished_at: Mapped[int | None] = mapped_column(BigInteger)
+    quarantined_at: Mapped[int | None] = mapped_column(BigInteger)  # hidden from installs, bytes kept
+    quarantine_reason: Mapped[str | None] = mapped_column(Text)
 
 
 class Version(Table):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from twokey.authority.actions import CHANGES_PACKAGE, IN_BROWSER, READS, Action, Code, Column, Rule, column, rule
+from twokey.authority.actions import (
+    ADMINISTRATION,
+    CHANGES_PACKAGE,
+    IN_BROWSER,
+    READS,
+    Action,
+    Code,
+    Column,
+    Rule,
+    column,
+    rule,
+)
 from twokey.authority.principal import CredentialKind, Mode
 from twokey.guard.facts import Facts
 
@@ -28,6 +39,9 @@ class Reason(StrEnum):
     SITE_REQUIRES_2FA = "site-requires-2fa"
     LAST_FACTOR = "last-factor"
     SIGNUP_CLOSED = "signup-closed"
+    INVITATION_NEEDED = "invitation-needed"
+    NOT_ADMINISTRATOR = "not-administrator"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,12 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
         return Reason.CREDENTIAL_ENDED
     if facts.action in IN_BROWSER and facts.kind not in (CredentialKind.SESSION, CredentialKind.ANONYMOUS):
         return Reason.CREDENTIAL_KIND
+    if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS:
+        # An npm token carries none of it, whoever holds it; and the pages are not there for anybody else.
+        if facts.kind is not CredentialKind.SESSION:
+            return Reason.CREDENTIAL_KIND
+        if not facts.administrator:
+            return Reason.NOT_ADMINISTRATOR
     if found.allowed:
         reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:
@@ -98,6 +118,8 @@ def _by_target(facts: Facts, found: Rule) -> Reason | None:
         return Reason.NOT_VISIBLE if facts.action in READS else Reason.NOT_COVERED
     if not _permitted(facts, found):
         return Reason.PERMISSION
+    if package is not None and package.exists and package.quarantined is not None:
+        return Reason.QUARANTINED
     if package is None or facts.action not in CHANGES_PACKAGE:
         return None
     if not package.exists and facts.action not in (Action.PUBLISH, Action.STAGE):
@@ -122,7 +144,10 @@ def _permitted(facts: Facts, found: Rule) -> bool:
 
 def _by_policy(facts: Facts, where: Column) -> Reason | None:
     if facts.action is Action.SIGN_UP and where is Column.ANONYMOUS and not facts.signup_open:
-        return Reason.SIGNUP_CLOSED
+        if not facts.signup_by_invitation:
+            return Reason.SIGNUP_CLOSED
+        if not facts.invited:
+            return Reason.INVITATION_NEEDED
     changes = facts.action in CHANGES_PACKAGE
     bypasses = where in (Column.AUTOMATION, Column.WORKLOAD)
     if changes and bypasses and facts.package is not None and facts.package.mfa == "publish":

@@ -31,9 +31,10 @@ from twokey.clock import Clock, hour_minute
 from twokey.db.engine import Database
 from twokey.errors import NotFound, PasswordRequired, ProofReason, ProofRequired, Refused, Throttled, Unauthenticated
 from twokey.guard import facts as gathering
+from twokey.guard import site
 from twokey.guard.decide import Allow, Decision, ProofNeeded, Reason, Refuse, decide
 from twokey.guard.facts import Facts
-from twokey.guard.sentences import refusal
+from twokey.guard.sentences import SIGNUP, refusal
 from twokey.settings import Settings
 from twokey.throttle import Bucket, Limit, full_until, record
 from twokey.two_factor import factors
@@ -205,7 +206,9 @@ class Door:
 
     def _wrong_login(self) -> str:
         """The same words for a wrong password and for an unknown name, whatever the sign-up setting."""
-        return UNKNOWN_OR_WRONG + ("" if self._settings.signup_open else CLOSED)
+        with self._database.read() as connection:
+            signup = site.current(connection, self._settings).signup
+        return f"{UNKNOWN_OR_WRONG} {SIGNUP[signup]}".rstrip()
 
     def _is_closed(self, caller: Caller, action: Action, target: Target) -> bool:
         decision = decide(self._facts(caller, action, target))

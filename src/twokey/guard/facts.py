@@ -7,12 +7,13 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from twokey.accounts import mail_links, sessions, users
-from twokey.authority.actions import BY_LINK, Action
+from twokey.accounts import invitations, mail_links, sessions, users
+from twokey.authority.actions import BY_LINK, READS, Action
 from twokey.authority.permit import Target
-from twokey.authority.principal import Caller, CredentialKind, Mode
+from twokey.authority.principal import Caller, CredentialKind, Mode, Principal
 from twokey.clock import DAY, MINUTE
 from twokey.db.schema import Owner, Package, User
+from twokey.guard import site
 from twokey.orgs import orgs
 from twokey.packages import packages
 from twokey.packages.names import PackageName
@@ -44,6 +45,7 @@ class PackageFacts:
     mfa: str
     obstacle: Obstacle | None = None
     close_to: str | None = None
+    quarantined: str | None = None  # the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ class Facts:
     covered: bool = True
     permission: str | None = None
     package: PackageFacts | None = None
+    administrator: bool = False
     signup_open: bool = True
+    signup_by_invitation: bool = False
+    invited: bool = False
     reading_needs_token: bool = False
     require_2fa: str = "off"
     removes_last_factor: bool = False
@@ -77,8 +82,8 @@ class Facts:
 
 def needs_database(caller: Caller, action: Action, target: Target) -> bool:
     """Whether anything of the question is kept in the database: a ping by nobody is answered while it is away."""
-    by_account = action is Action.LOG_IN or action in BY_LINK
-    return caller.principal.user_id is not None or target.package is not None or by_account
+    kept = action in (Action.LOG_IN, Action.SIGN_UP) or action in BY_LINK
+    return caller.principal.user_id is not None or target.package is not None or kept
 
 
 def gather(
@@ -105,6 +110,8 @@ def gather(
     package = None
     if connection is not None and target.package is not None:
         package = _package(connection, caller, action, target, settings, at, locked)
+    asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
+    current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)
     covered = target.package is None or limits.covers(target.package, target.scope)
     return Facts(
         action=action,
@@ -115,9 +122,12 @@ def gather(
         covered=covered,
         permission=limits.permission,
         package=package,
-        signup_open=settings.signup_open,
+        administrator=account.administrator,
+        signup_open=current.signup == "open",
+        signup_by_invitation=current.signup == "invite",
+        invited=connection is not None and _invited(connection, target, at, locked),
         reading_needs_token=settings.read == "authenticated",
-        require_2fa=settings.require_2fa,
+        require_2fa=current.required_2fa(at),
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
         password_proved=password_proved or principal.password_proved or proves_login(caller, action, target),
@@ -142,6 +152,17 @@ class _Account:
     signed_in_at: int | None = None
     link_of: int | None = None
     code_proved: bool = False
+    administrator: bool = False
+
+
+def _asks_site(principal: Principal, account: _Account, action: Action, removes_last_factor: bool) -> bool:
+    """Whether a setting that may change at run time bears on the question: reads need none, so they ask for none."""
+    without = account.mode is None and principal.user_id is not None and action not in READS
+    return action is Action.SIGN_UP or removes_last_factor or without
+
+
+def _invited(connection: Connection, target: Target, at: int, locked: bool) -> bool:
+    return target.invitation is not None and invitations.is_live(connection, target.invitation, at, locked=locked)
 
 
 def _account(connection: Connection, caller: Caller, action: Action, target: Target, at: int, locked: bool) -> _Account:
@@ -157,14 +178,14 @@ def _account(connection: Connection, caller: Caller, action: Action, target: Tar
         return _Account(account is not None and not account.disabled, account.mode if account else None)
     if principal.user_id is None:
         return _Account(True, None)
-    query = select(User.mode, User.disabled_at).where(User.id == principal.user_id)
+    query = select(User.mode, User.disabled_at, User.administrator).where(User.id == principal.user_id)
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one()
     live, stepped_up_at, signed_in_at = row[1] is None, None, None
     if live and principal.token_id is not None:
         live = tokens.is_live(connection, principal.token_id, at, locked=locked)
     if live and principal.session_id is not None:
         live, stepped_up_at, signed_in_at = sessions.is_live(connection, principal.session_id, at, locked=locked)
-    return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at, signed_in_at)
+    return _Account(live, None if row[0] is None else Mode(row[0]), stepped_up_at, signed_in_at, administrator=row[2])
 
 
 def proves_login(caller: Caller, action: Action, target: Target) -> bool:
@@ -178,20 +199,24 @@ def _package(
 ) -> PackageFacts:
     name = PackageName.parse(target.package or "")
     user_id = caller.principal.user_id
-    query = select(Package.id, Package.access, Package.mfa, Package.unpublished_at).where(Package.name == str(name))
+    query = select(
+        Package.id, Package.access, Package.mfa, Package.unpublished_at, Package.quarantined_at,
+        Package.quarantine_reason,
+    ).where(Package.name == str(name))  # fmt: skip
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
         obstacle, close_to = (None, None)
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
         return PackageFacts(False, False, False, "none", obstacle, close_to)
-    package_id, access, mfa, unpublished_at = row
+    package_id, access, mfa, unpublished_at, quarantined_at, reason = row
     owner = user_id is not None and packages.is_owner(connection, package_id, user_id)
     if unpublished_at is None:
         obstacle, close_to = (None, None)
         if access == "restricted" and not owner and user_id is not None and action in (Action.PUBLISH, Action.STAGE):
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
-        return PackageFacts(True, access == "restricted", owner, mfa, obstacle, close_to)
+        quarantined = None if quarantined_at is None else reason or ""
+        return PackageFacts(True, access == "restricted", owner, mfa, obstacle, close_to, quarantined)
     if at < unpublished_at + COOLDOWN:
         return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.COOLDOWN)
     if at < unpublished_at + OWNERS_ONLY and not owner:

@@ -37,9 +37,20 @@ VERBS = {
     Action.CONFIRM_FACTOR: "change two-factor authentication",
     Action.STAGE: "stage versions",
     Action.DECIDE_STAGE: "approve or reject staged versions",
+    Action.CLOSE_ACCOUNT: "close the account",
+    Action.KEEP_SECOND_FACTOR: "change two-factor authentication",
+    Action.REPORT_SECRET: "report a token: send the report without one",
+    Action.ADMIN_READ: "open the administration",
+    Action.ADMIN_CHANGE: "administer the registry",
+    Action.ADMIN_SECOND_FACTOR: "administer the registry",
 }
 ENABLE = "run npm profile enable-2fa auth-and-writes"
 NOT_FOUND = "Not found"
+SIGNUP = {
+    "open": "",
+    "closed": "Sign-up is closed on this registry: ask its operator for an account.",
+    "invite": "Sign-up needs an invitation link here, once and within a week: ask an administrator of this registry.",
+}
 
 
 def refusal(reason: Reason, facts: Facts, principal: Principal, target: Target) -> TwokeyError:
@@ -48,7 +59,7 @@ def refusal(reason: Reason, facts: Facts, principal: Principal, target: Target) 
         return Unauthenticated("You need to log in for this: run npm login.")
     if reason is Reason.CREDENTIAL_ENDED:
         return Unauthenticated("This token has ended, or the account is closed: run npm login, or ask the operator.")
-    if reason is Reason.NOT_VISIBLE:
+    if reason in (Reason.NOT_VISIBLE, Reason.NOT_ADMINISTRATOR):
         return NotFound(NOT_FOUND)
     sentence = _sentence(reason, facts, principal, target)
     return Refused(sentence, notice=sentence)
@@ -57,6 +68,9 @@ def refusal(reason: Reason, facts: Facts, principal: Principal, target: Target) 
 def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target) -> str:
     verb = VERBS.get(facts.action, "do this")
     kind = TOKEN_NAMES[principal.kind].capitalize()
+    if reason is Reason.QUARANTINED:
+        assert facts.package is not None
+        return f"{target.package} is quarantined: {facts.package.quarantined}. Ask the operator of this registry."
     if reason is Reason.OBSTACLE:
         return _obstacle(facts, target)
     return {
@@ -72,7 +86,8 @@ def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target
         Reason.SITE_REQUIRES_2FA: f"This registry asks for two-factor authentication: {ENABLE} first.",
         Reason.LAST_FACTOR: "This registry, or a package that you own, asks for two-factor authentication: "
         "the last factor cannot be removed.",
-        Reason.SIGNUP_CLOSED: "Sign-up is closed on this registry: ask its operator for an account.",
+        Reason.SIGNUP_CLOSED: SIGNUP["closed"],
+        Reason.INVITATION_NEEDED: SIGNUP["invite"],
     }[reason]
 
 

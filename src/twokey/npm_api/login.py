@@ -74,7 +74,7 @@ def log_in(call: Call) -> Answer:
     email = optional_string(document, "email", max_length=users.LONGEST_EMAIL)
     with call.registry.database.read() as connection:
         account = users.find(connection, name)
-    if account is None and email and call.registry.settings.signup_open:
+    if account is None and email and call.registry.site().signup == "open":
         return _sign_up(call, name, email, password)
     permit = call.require(Action.LOG_IN, Target(account=name), password=password)
     with call.registry.door.write(permit) as tx:

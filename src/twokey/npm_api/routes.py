@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twokey.authority.actions import Action
 from twokey.http.routing import Guarded
-from twokey.npm_api import health, login, packages, profile, publish, search, tokens
+from twokey.npm_api import health, login, packages, profile, publish, search, secret_report, tokens
 
 PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
 
@@ -25,6 +25,7 @@ ROUTES = (
     Guarded("GET", "/-/npm/v1/tokens", (Action.LIST_TOKENS,), tokens.listing),
     Guarded("POST", "/-/npm/v1/tokens", (Action.CREATE_TOKEN,), tokens.create),
     Guarded("DELETE", "/-/npm/v1/tokens/token/{token:part}", (Action.REVOKE_TOKEN, Action.LOG_OUT), tokens.revoke),
+    Guarded("POST", "/-/twokey/secret-report", (Action.REPORT_SECRET,), secret_report.report, ignores_credentials=True),
     Guarded("GET", "/-/package/{name:package}/dist-tags", (Action.READ_PACKAGE,), packages.dist_tags),
     Guarded("PUT", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
     Guarded("POST", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),

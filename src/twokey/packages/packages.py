@@ -32,6 +32,8 @@ class Found:
     created_at: int
     modified_at: int
     unpublished_at: int | None
+    quarantined_at: int | None = None
+    quarantine_reason: str | None = None
 
     @property
     def rev(self) -> str:
@@ -41,7 +43,8 @@ class Found:
 
 _COLUMNS = (
     Package.id, Package.name, Package.revision, Package.access, Package.mfa, Package.readme, Package.readme_filename,
-    Package.created_at, Package.modified_at, Package.unpublished_at,
+    Package.created_at, Package.modified_at, Package.unpublished_at, Package.quarantined_at,
+    Package.quarantine_reason,
 )  # fmt: skip
 
 

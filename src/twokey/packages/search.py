@@ -185,11 +185,11 @@ def find(connection: Connection, question: str, *, user_id: int | None, size: in
 
 
 def visible_to(user_id: int | None) -> ColumnElement[bool]:
-    """The packages that the user (None: nobody known) may know of: public ones, and their own."""
-    public = Package.access == "public"
+    """The packages that the user (None: nobody known) may know of: public ones, and their own; no quarantined ones."""
+    public, installable = Package.access == "public", Package.quarantined_at.is_(None)
     if user_id is None:
-        return public
-    return or_(public, Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id)))
+        return and_(public, installable)
+    return and_(installable, or_(public, Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id))))
 
 
 def _latest() -> Select[str, str, int, str, str]:

@@ -192,8 +192,11 @@ def listing(connection: Connection, user_id: int, at: int) -> list[Listed]:
     return [_listed(row) for row in connection.execute(_live(user_id, at))]
 
 
-def revoke(tx: Transaction, user_id: int, key: str) -> None:
-    """Revokes a token of the account by its key, and ends its continuations. Raises NotFound."""
+def revoke(tx: Transaction, user_id: int, key: str, *, account: str | None = None) -> None:
+    """Revokes a token of the account by its key, and ends its continuations. Raises NotFound.
+
+    `account` is its name, where it is not the account that acts.
+    """
     row = tx.connection.execute(
         select(Token.id, Token.kind, Token.name).where(
             Token.user_id == user_id, Token.key == key, Token.revoked_at.is_(None)
@@ -203,7 +206,7 @@ def revoke(tx: Transaction, user_id: int, key: str) -> None:
         raise NotFound("There is no such token.")
     tx.connection.execute(update(Token).where(Token.id == row[0]).values(revoked_at=tx.now))
     tx.connection.execute(delete(Continuation).where(Continuation.token_id == row[0]))
-    tx.record(Event.TOKEN_REVOKE, resource=f"token:{key}", details={"kind": row[1], "name": row[2]})
+    tx.record(Event.TOKEN_REVOKE, account=account, resource=f"token:{key}", details={"kind": row[1], "name": row[2]})
 
 
 def revoke_all(tx: Transaction, user_id: int, *, but: int | None = None) -> int:

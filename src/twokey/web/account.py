@@ -6,15 +6,20 @@ from sqlalchemy import select
 
 from twokey.accounts import addresses, sessions, users
 from twokey.accounts.users import Account
+from twokey.audit import search
+from twokey.audit.events import Event
+from twokey.audit.search import Filter
 from twokey.authority.actions import Action
 from twokey.db.schema import Continuation, Owner, Package, Token
 from twokey.errors import Invalid, PasswordRequired, ProofRequired
 from twokey.http.answers import Answer
+from twokey.two_factor import resets
 from twokey.web import render
 from twokey.web.visit import Visit, redirect
 
 FIELDS = {"fullname": "Full name", "homepage": "Homepage", "github": "GitHub", "twitter": "Twitter"}
 EVENTS_SHOWN = 50
+TAKEN_DOWN_SHOWN = 10
 
 
 def account_of(visit: Visit) -> Account:
@@ -132,19 +137,32 @@ def security_page(visit: Visit) -> Answer:
     )
     with registry.database.read() as connection:
         continuations = connection.execute(query).all()
+        reset = resets.waiting(connection, visit.user_id)
     events = [entry.document for entry in registry.trail.latest(visit.user, EVENTS_SHOWN)]
-    return render.page(visit, "security.html", events=events, continuations=continuations, now=now)
+    return render.page(visit, "security.html", events=events, continuations=continuations, now=now, reset=reset)
 
 
 def packages_page(visit: Visit) -> Answer:
     """`GET /settings/USER/packages`: the packages that one owns."""
     visit.own(Action.READ_PROFILE)
     query = (
-        select(Package.name, Package.access, Package.mfa, Package.modified_at)
+        select(
+            Package.name,
+            Package.access,
+            Package.mfa,
+            Package.modified_at,
+            Package.quarantined_at,
+            Package.quarantine_reason,
+        )
         .join(Owner, Owner.package_id == Package.id)
         .where(Owner.user_id == visit.user_id, Package.unpublished_at.is_(None))
         .order_by(Package.name)
     )
     with visit.registry.database.read() as connection:
         found = connection.execute(query).all()
-    return render.page(visit, "my_packages.html", packages=found)
+        wanted = Filter(account=visit.user, event=Event.PACKAGE_TAKE_DOWN.value)
+        taken_down = [
+            (each.document["at"], str(each.document["resource"]).removeprefix("package:"), each.document["details"])
+            for each in search.newest(connection, wanted, TAKEN_DOWN_SHOWN)
+        ]
+    return render.page(visit, "my_packages.html", packages=found, taken_down=taken_down)

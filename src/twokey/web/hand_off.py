@@ -55,12 +55,12 @@ def decide(visit: Visit) -> Answer:
         raise Invalid("Press Approve or Deny.")
     login = asked.kind == hand_offs.LOGIN
     allow = visit.one("allow") == "yes" and asked.may_allow
-    permit = visit.ask(Action.APPROVE_LOGIN if login else Action.APPROVE_PROOF)
+    permit, lifetimes = visit.ask(Action.APPROVE_LOGIN if login else Action.APPROVE_PROOF), registry.lifetimes
     with registry.door.write(permit) as tx:
 
         def login_token() -> str:
             wish = Wish(CredentialKind.LOGIN, f"{client_name(asked)} login {iso(tx.now)[:10]}"[: tokens.LONGEST_NAME])
-            return tokens.mint(tx, permit.actor, wish, registry.lifetimes)[0]
+            return tokens.mint(tx, permit.actor, wish, lifetimes)[0]
 
         hand_offs.approve(tx, asked, registry.vault, login_token if login else hand_offs.new_secret)
         if allow:

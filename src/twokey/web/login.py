@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from twokey.accounts import addresses, devices, sessions, users
+from twokey.accounts import addresses, devices, invitations, sessions, users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -41,13 +41,18 @@ def sign_up(visit: Visit) -> Answer:
     registry, name, email = visit.registry, visit.one("username"), visit.one("email")
     former = visit.caller.principal.session_id or visit.caller.principal.login_session_id
     visit.caller = replace(visit.caller, principal=ANONYMOUS)
+    invitation = _invitation(visit)
     try:
-        permit = visit.require(Action.SIGN_UP, Target(account=name))
+        permit = visit.require(
+            Action.SIGN_UP, Target(account=name, invitation=None if invitation is None else invitation.id)
+        )
         users.check_name(name)
         users.check_email(email)
         password_hash = registry.passwords.hash(visit.one("password"), context=users.guessable(name, email))
         with registry.door.write(permit) as tx:
             user_id = users.create(tx, name, email, password_hash)
+            if invitation is not None:
+                invitations.use(tx, invitation.id, user_id, name)
             visit.new_secret = sessions.open_session(tx, user_id, stepped_up=False, replaces=former)
             visit.new_device = devices.note(tx, user_id, name, visit.device, first=True)
             addresses.put_verification(tx, user_id, registry.outbox)
@@ -144,9 +149,25 @@ def _login_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
 def _signup_form(visit: Visit, error: TwokeyError | None = None) -> Answer:
     if error is not None:
         visit.require(Action.PING, Target())
+    secret, found = _invitation_secret(visit), _invitation(visit)
+    email = visit.one("email") or ((found.email or "") if found is not None and visit.method != "POST" else "")
     return render.form_page(
-        visit, "signup.html", error, next=_next(visit), username=visit.one("username"), email=visit.one("email")
-    )
+        visit, "signup.html", error, next=_next(visit), username=visit.one("username"), email=email,
+        invitation=secret if found is not None else None, dead=bool(secret) and found is None,
+    )  # fmt: skip
+
+
+def _invitation_secret(visit: Visit) -> str:
+    return visit.one("invitation") if visit.method == "POST" else visit.query.get("invitation", "")
+
+
+def _invitation(visit: Visit) -> invitations.Found | None:
+    """The invitation that this sign-up comes with; it helps where sign-up is open or by invitation."""
+    secret = _invitation_secret(visit)
+    if not secret or visit.registry.site().signup == "closed":
+        return None
+    with visit.registry.database.read() as connection:
+        return invitations.find(connection, secret, visit.caller.received_at)
 
 
 def _next(visit: Visit) -> str:

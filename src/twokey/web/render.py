@@ -14,8 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import twokey
+from twokey.accounts import users
 from twokey.clock import MICROSECONDS, iso
 from twokey.errors import Busy, Throttled, TwokeyError
+from twokey.guard import site
 from twokey.http import answers
 from twokey.http.answers import Answer, error_answer
 from twokey.registry import Registry
@@ -58,6 +60,18 @@ DONE = {
     "at-prompt": "Clients will ask for the code in the terminal.",
     "enrolment-cancelled": "The set-up is cancelled.",
     "recovery-saved": "Two-factor authentication is on, and your recovery codes are saved.",
+    "account-closed": "Your account is closed. Goodbye.",
+    "invitation-withdrawn": "The invitation is withdrawn: its link makes no account any more.",
+    "user-disabled": "The account is disabled: its tokens and sessions are refused.",
+    "user-enabled": "The account is enabled again.",
+    "reset-asked": "The second factor is reset in 24 hours, or at once when another administrator approves it.",
+    "reset-done": "The second factor is reset.",
+    "reset-cancelled": "The reset is cancelled.",
+    "quarantined": "The package is quarantined: nobody can install it, its tarballs are kept.",
+    "released": "The package can be installed again.",
+    "taken-down": "The package is taken down.",
+    "transferred": "The package has a new owner.",
+    "settings": "The settings are saved. They hold from the next request on.",
     "welcome": "Welcome! Your account is ready. Turn on two-factor authentication next.",
 }
 
@@ -112,13 +126,16 @@ def environment() -> Environment:
 def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Answer:
     """The page that a template makes of `values`."""
     registry = visit.registry
+    signup, administrator = _standing(visit)
     shared: dict[str, Any] = {
         "user": visit.user if visit.signed_in else None,
         "csrf": visit.csrf,
         "base": visit.base,
         "host": visit.base.partition("://")[2],
         "issuer": registry.settings.issuer,
-        "signup_open": registry.settings.signup_open,
+        "signup": signup,
+        "signup_open": signup == "open",
+        "administrator": administrator,
         "path": visit.path,
         "done": DONE.get(visit.query.get("done", "")),
         "problem": None,
@@ -128,6 +145,16 @@ def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Answe
     }
     text = environment().get_template(template).render({**shared, **values})
     return Answer(status, text.encode(), HTML, headers(registry))
+
+
+def _standing(visit: Visit) -> tuple[str, bool]:
+    """Who may sign up, and whether whoever is signed in is an administrator: for the links of every page."""
+    user_id = visit.caller.principal.user_id
+    with visit.registry.database.read() as connection:
+        signup = site.current(connection, visit.registry.settings).signup
+        if not visit.signed_in or user_id is None:
+            return signup, False
+        return signup, users.by_id(connection, user_id).administrator
 
 
 def form_page(visit: Visit, template: str, error: TwokeyError | None, **values: Any) -> Answer:
@@ -172,7 +199,7 @@ def error_page(error: Exception, registry: Registry, request_id: str, base: str,
     sentence = error.message if isinstance(error, TwokeyError) else "Something unexpected happened: try again."
     text = environment().get_template("error.html").render(
         title=TITLES.get(status, TITLES[500]), status=status, sentence=sentence, request_id=request_id, user=user,
-        csrf=None, base=base, signup_open=registry.settings.signup_open, done=None, problem=None, query="",
+        csrf=None, base=base, signup_open=False, administrator=False, done=None, problem=None, query="",
         issuer=registry.settings.issuer, path="/", plain_http=False,
     )  # fmt: skip
     return Answer(status, text.encode(), HTML, found)

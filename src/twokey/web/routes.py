@@ -8,7 +8,22 @@ from functools import partial
 from twokey.authority.actions import Action
 from twokey.http.answers import Answer
 from twokey.http.routing import Call, Guarded, Handler
-from twokey.web import account, confirm, hand_off, home, login, mailed, packages, security_keys, tokens, two_factor
+from twokey.web import (
+    account,
+    admin,
+    admin_packages,
+    admin_site,
+    closing,
+    confirm,
+    hand_off,
+    home,
+    login,
+    mailed,
+    packages,
+    security_keys,
+    tokens,
+    two_factor,
+)
 from twokey.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -34,6 +49,38 @@ def _form(path: str, actions: tuple[Action, ...], handler: Page) -> Guarded:
 ASSETS = (
     Guarded("GET", "/-/static/{file:part}", (Action.PING,), home.static_file, ignores_credentials=True),
     Guarded("GET", "/favicon.ico", (Action.PING,), home.favicon, ignores_credentials=True),
+)
+
+_READ = (Action.ADMIN_READ, Action.READ_PROFILE)  # the second is asked for where a second factor is to be shown first
+_CHANGE, _RESET = (Action.ADMIN_CHANGE,), (Action.ADMIN_SECOND_FACTOR,)
+
+ADMIN_PAGES = (
+    _page("/admin", _READ, admin.page(admin.overview)),
+    _page("/admin/users", _READ, admin.page(admin.users_page)),
+    _page("/admin/users/{user:part}", _READ, admin.page(admin.user_page)),
+    _page("/admin/invitations", _READ, admin.page(admin.invitations_page)),
+    _page("/admin/packages", _READ, admin.page(admin_packages.packages_page)),
+    _page("/admin/packages/{name:package}", _READ, admin.page(admin_packages.package_page)),
+    _page("/admin/settings", _READ, admin.page(admin_site.settings_page)),
+    _page("/admin/audit", _READ, admin.page(admin_site.audit_page)),
+    _page("/admin/audit/export", _READ, admin.page(admin_site.export)),
+    _page("/admin/health", _READ, admin.page(admin_site.health_page)),
+)
+
+ADMIN_FORMS = (
+    _form(admin.ENTER, _READ, admin.enter),
+    _form("/admin/users/{user:part}/disable", _CHANGE, admin.form(admin.disable, admin.user_page)),
+    _form("/admin/users/{user:part}/enable", _CHANGE, admin.form(admin.enable, admin.user_page)),
+    _form("/admin/users/{user:part}/reset", _RESET, admin.form(admin.ask_reset, admin.user_page)),
+    _form("/admin/users/{user:part}/approve-reset", _RESET, admin.form(admin.approve_reset, admin.user_page)),
+    _form("/admin/users/{user:part}/cancel-reset", _CHANGE, admin.form(admin.cancel_reset, admin.user_page)),
+    _form("/admin/invitations", _CHANGE, admin.form(admin.invite, admin.invitations_page)),
+    _form("/admin/invitations/withdraw", _CHANGE, admin.form(admin.withdraw_invitation, admin.invitations_page)),
+    _form("/admin/settings", _CHANGE, admin.form(admin_site.save_settings, admin_site.settings_page)),
+    *(
+        _form(f"/admin/packages/{{name:package}}/{verb}", _CHANGE, admin.form(act, admin_packages.package_page))
+        for verb, act in admin_packages.ACTS.items()
+    ),
 )
 
 # Served where Accept names text/html.
@@ -64,12 +111,15 @@ PAGES = (
     _page("/auth/cli/{id:part}", (Action.READ_PROFILE,), hand_off.page),
     _page("/settings/{user:part}/tokens", (Action.LIST_TOKENS,), tokens.listing),
     _page("/settings/{user:part}/tokens/new", (Action.LIST_TOKENS,), tokens.new),
+    _page("/settings/{user:part}/close", (Action.READ_PROFILE,), closing.close_page),
+    *ADMIN_PAGES,
 )
 
 
 _FACTOR = (Action.READ_PROFILE, Action.CHANGE_SECOND_FACTOR)
 _CONFIRM = (Action.READ_PROFILE, Action.CONFIRM_ENROLMENT, Action.CONFIRM_FACTOR)
 _VERIFY = (Action.READ_PROFILE, Action.SEND_VERIFICATION)
+_KEEP = (Action.READ_PROFILE, Action.KEEP_SECOND_FACTOR)
 _ENROL = (*_FACTOR, Action.BEGIN_ENROLMENT)
 
 # Forms that wait for a step-up and are carried out after it.
@@ -97,6 +147,9 @@ SETTINGS = (
     _form("/settings/{user:part}/tokens", (Action.LIST_TOKENS, Action.CREATE_TOKEN), tokens.create),
     _form("/settings/{user:part}/tokens/rotate", (Action.LIST_TOKENS, Action.CREATE_TOKEN), tokens.rotate),
     _form("/settings/{user:part}/tokens/revoke", (Action.LIST_TOKENS, Action.REVOKE_TOKEN), tokens.revoke),
+    _form("/settings/{user:part}/close", (Action.READ_PROFILE, Action.CLOSE_ACCOUNT), closing.close_account),
+    _form("/settings/{user:part}/security/keep", _KEEP, closing.keep_second_factor),
+    *ADMIN_FORMS,
 )  # fmt: skip
 
 FORMS = (

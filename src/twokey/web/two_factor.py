@@ -37,7 +37,7 @@ def overview(visit: Visit) -> Answer:
     return render.page(
         visit, "two_factor.html", account=account, authenticators=authenticators, keys=keys,
         asks_in_browser=asks_in_browser, left=left, few=recovery_codes.FEW,
-        pending=pending, required=registry.settings.require_2fa != "off",
+        pending=pending, required=registry.site().require_2fa != "off",
     )  # fmt: skip
 
 
