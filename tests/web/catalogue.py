@@ -58,6 +58,9 @@ class World:
     server: Server
     alice: Account
     package: str
+    admin: Account
+    guest: Account
+    quarantined: str
 
 
 def build(server: Server) -> World:
@@ -73,7 +76,12 @@ def build(server: Server) -> World:
         request(server, "GET", f"/{package}/-/{package}-1.0.0.tgz")
     accounts.publish_token(alice)
     accounts.make_token(alice, name="only core", packages=[package], packages_and_scopes_permission="read-write")
-    return World(server, alice, package)
+    admin = accounts.enrol(accounts.sign_up(server, accounts.fresh_name("admin")))
+    guest = accounts.enrol(accounts.sign_up(server, accounts.fresh_name("guest")))
+    assert server.admin("user", "grant", admin.name).returncode == 0
+    quarantined = accounts.fresh_name("stolen")
+    assert accounts.publish(guest, quarantined, otp=guest.fresh_code()).status == 201
+    return World(server, alice, package, admin, guest, quarantined)
 
 
 def visited(page: Page, world: World) -> Iterator[str]:
@@ -82,10 +90,8 @@ def visited(page: Page, world: World) -> Iterator[str]:
     yield from _enrolment(page, world)
     yield from _mailed(page, world)
     yield from _settings(page, world)
-    page.goto("/")
-    page.get_by_role("button", name="Sign out").click()
-    page.get_by_text("You are signed out.").wait_for()
     yield from _security_keys(page, world)
+    yield from _administration(page, world)
 
 
 def _mailed(page: Page, world: World) -> Iterator[str]:
@@ -175,6 +181,9 @@ def _settings(page: Page, world: World) -> Iterator[str]:
     page.get_by_role("button", name="Make new recovery codes").click()
     page.get_by_label("One-time password").wait_for()
     yield "confirm-code"
+    page.goto("/settings/~/close")
+    yield "close-refused"
+    _sign_out(page)
 
 
 def _security_keys(page: Page, world: World) -> Iterator[str]:
@@ -223,3 +232,64 @@ def _security_keys(page: Page, world: World) -> Iterator[str]:
     key.unplug()
     page.get_by_role("button", name="Use another account").click()
     page.get_by_label("Password").wait_for()
+
+
+def _administration(page: Page, world: World) -> Iterator[str]:
+    people.sign_in(page, world.admin)
+    yield from _moderation(page, world)
+    page.goto(f"/admin/users/{world.guest.name}")
+    yield "admin-user"
+    if page.get_by_role("button", name="Reset second factor").is_visible():
+        page.get_by_role("button", name="Reset second factor").click()
+        page.get_by_label("One-time password").fill(world.admin.fresh_code())
+        page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Cancel reset").wait_for()
+    yield "admin-user-reset"
+    page.goto("/admin/invitations")
+    page.get_by_label("Email of the guest").fill("guest@example.com")
+    page.get_by_role("button", name="Invite").click()
+    link = page.locator("#link")
+    link.wait_for()
+    invitation = link.inner_text()
+    yield "admin-invitation-made"
+    for name, path in (
+        ("admin", "/admin"),
+        ("admin-users", "/admin/users"),
+        ("admin-invitations", "/admin/invitations"),
+        ("admin-packages", "/admin/packages"),
+        ("admin-package", f"/admin/packages/{world.package}"),
+        ("admin-settings", "/admin/settings"),
+        ("admin-audit", "/admin/audit"),
+        ("admin-audit-nothing", "/admin/audit?account=nobody"),
+        ("admin-health", "/admin/health"),
+    ):
+        page.goto(path)
+        yield name
+    _sign_out(page)
+    page.goto(invitation)
+    yield "sign-up-invited"
+    yield from _concerned(page, world)
+
+
+def _moderation(page: Page, world: World) -> Iterator[str]:
+    page.goto(f"/admin/packages/{world.quarantined}")
+    if page.get_by_role("button", name="Quarantine").is_visible():
+        page.get_by_label("Reason", exact=True).fill("It sends the tokens of whoever installs it to a stranger.")
+        page.get_by_role("button", name="Quarantine").click()
+    page.get_by_role("button", name="Release").wait_for()
+    yield "admin-package-quarantined"
+
+
+def _concerned(page: Page, world: World) -> Iterator[str]:
+    """What those see whom an administrator has done something to."""
+    people.sign_in(page, world.guest)
+    for name in ("packages", "security", "close"):
+        page.goto(f"/settings/~/{name}")
+        yield f"{name}-concerned"
+    _sign_out(page)
+
+
+def _sign_out(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You are signed out.").wait_for()

@@ -36,6 +36,12 @@ class Site:
         """Of whom a second factor is required at `at` (µs)."""
         return "off" if at < self.require_2fa_from else self.require_2fa
 
+    def notice_2fa(self, at: int) -> str | None:
+        """The day from which a second factor will be required, while that is still to come."""
+        if self.require_2fa == "off" or at >= self.require_2fa_from:
+            return None
+        return texts(self)["require_2fa_from"]
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:

@@ -70,7 +70,8 @@ def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target
     kind = TOKEN_NAMES[principal.kind].capitalize()
     if reason is Reason.QUARANTINED:
         assert facts.package is not None
-        return f"{target.package} is quarantined: {facts.package.quarantined}. Ask the operator of this registry."
+        why = (facts.package.quarantined or "").rstrip(".")
+        return f"{target.package} is quarantined: {why}. Ask the operator of this registry."
     if reason is Reason.OBSTACLE:
         return _obstacle(facts, target)
     return {

@@ -25,7 +25,7 @@ WIZARD = "/settings/~/2fa/authenticator"
 def overview(visit: Visit) -> Answer:
     """`GET /settings/USER/2fa`."""
     visit.own(Action.READ_PROFILE)
-    registry, account = visit.registry, account_of(visit)
+    registry, account, site = visit.registry, account_of(visit), visit.registry.site()
     with registry.database.read() as connection:
         authenticators = enrolment.listing(connection, account.id)
         keys = security_keys.listing(connection, account.id)
@@ -37,7 +37,8 @@ def overview(visit: Visit) -> Answer:
     return render.page(
         visit, "two_factor.html", account=account, authenticators=authenticators, keys=keys,
         asks_in_browser=asks_in_browser, left=left, few=recovery_codes.FEW,
-        pending=pending, required=registry.site().require_2fa != "off",
+        pending=pending, required=site.required_2fa(registry.clock.now()) != "off",
+        required_from=site.notice_2fa(registry.clock.now()),
     )  # fmt: skip
 
 
