@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import aliased
 
+from twokey.accounts.letters import Letter
+from twokey.accounts.mail import Draft, Outbox
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.clock import DAY
@@ -58,6 +60,18 @@ def make(tx: Transaction, email: str | None) -> str:
         Event.INVITATION_CREATE, resource=f"invitation:{invitation_id}", details={"with_address": email is not None}
     )
     return secret
+
+
+def put(tx: Transaction, email: str, link: str, outbox: Outbox) -> None:
+    """Mails the link to whoever is invited."""
+    letter = Letter(
+        name=email,
+        opening=f"You are invited to {outbox.base}/, a registry of packages. Open this link to make your account.",
+        link=link,
+        button="Make an account",
+        closing=("The link is good for a week, and once.",),
+    )
+    outbox.put(tx.connection, Draft(None, email, "invitation", "You are invited", letter), tx.now)
 
 
 def find(connection: Connection, secret: str, at: int) -> Found | None:

@@ -55,6 +55,18 @@ NOTICES = {
     "account:second-factor:reset": Notice(
         "second-factor", _FACTOR, "The operator took two-factor authentication away: turn it on again."
     ),
+    "account:second-factor:ask-reset": Notice(
+        "reset",
+        "Your second factor is to be taken away tomorrow",
+        "An administrator asked to reset your second factor: it is done in 24 hours. If you did not ask for it, "
+        "sign in and stop it under Settings, Security.",
+    ),
+    "account:second-factor:approve-reset": Notice(
+        "reset", _FACTOR, "Another administrator approved the reset of your second factor: it was done at once."
+    ),
+    "account:second-factor:cancel-reset": Notice(
+        "reset", "Your second factor stays", "The reset of your second factor was stopped: {reason}."
+    ),
     "account:authenticator:add": Notice("second-factor", _FACTOR, "An authenticator app was added."),
     "account:authenticator:remove": Notice("second-factor", _FACTOR, "The authenticator app “{name}” was removed."),
     "account:security-key:add": Notice("second-factor", _FACTOR, "The security key “{name}” was added."),
@@ -79,12 +91,22 @@ NOTICES = {
         "revoke the token, or change the password, by which they came.",
     ),
     "token:token:create": Notice("token", "A token was made", "A token was made: {kind}, “{name}”."),
-    "token:token:leak": Notice(
+    "token:token:leaked": Notice(
         "leak", "A token of yours has leaked, and is revoked", "The token “{name}” was found in public and is revoked."
     ),
     "package:version:publish": Notice("publish", "A version was published", "{on} was published."),
     "package:version:unpublish": Notice("unpublish", "Versions were unpublished", "Versions of {on} were unpublished."),
     "package:package:unpublish": Notice("unpublish", "A package was unpublished", "{on} was unpublished as a whole."),
+    "package:package:quarantine": Notice(
+        "moderation",
+        "A package of yours is in quarantine",
+        "{on} is hidden from installs; its bytes stay: {reason}",
+    ),
+    "package:package:release": Notice("moderation", "A package of yours is released", "{on} is out of quarantine."),
+    "package:package:take-down": Notice(
+        "moderation", "A package of yours was taken down", "Every version of {on} was withdrawn: {reason}"
+    ),
+    "package:package:transfer": Notice("owners", _OWNERS, "{on} is {after}'s now; it was {before}'s: {reason}"),
     "package:owners:change": Notice("owners", _OWNERS, "The owners of {on} are now {after}; they were {before}."),
 }
 _FEW = "Only {left} recovery codes are left: make new ones"
@@ -158,6 +180,9 @@ def _circumstances(happened: Happened) -> str:
     when = f"{datetime.fromtimestamp(happened.at // MICROSECONDS, UTC):%Y-%m-%d %H:%M} UTC"
     if happened.caller.principal.kind is CredentialKind.OPERATOR:
         return f"({when}, by the operator of the registry)"
+    actor = happened.caller.principal.user_name
+    if actor is not None and actor != happened.account:
+        return f"({when}, by {actor})"
     agent = _plain(happened.caller.user_agent)[:LONGEST_AGENT] or "a client that does not say its name"
     return f"({when}, from {_plain(happened.caller.address) or 'an unknown address'}, {agent})"
 

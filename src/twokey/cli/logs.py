@@ -15,7 +15,7 @@ _SECRETS = (
     (re.compile(r"(?i)secret=[A-Z2-7]+"), "secret=***"),
     # What stands where npm puts the token to end is one, whatever it looks like; to the end of the JSON string.
     (re.compile(r"(/-/(?:user|npm/v1/tokens)/token/)(?:[^\"\\]|\\.)+"), r"\1***"),
-    (re.compile(r"(/(?:reset|verify|undo)/)[A-Za-z0-9]{30,}"), r"\1***"),
+    (re.compile(r"(/(?:reset|verify|undo|login/cli|auth/cli)/)[A-Za-z0-9]{30,}"), r"\1***"),
     # SQLAlchemy repeats the values of a statement that failed: password hashes, sealed secrets.
     (re.compile(r"\[parameters: .*?\](?=\\n|\"|$)"), "[parameters: ***]"),
 )

@@ -47,12 +47,12 @@ MILLISECONDS = LIFETIME // 1000
 
 
 class NotProved(Exception):
-    """The answer proves nothing; `sentence` says why. `counter`: the key whose counter did not grow."""
+    """The answer proves nothing; `sentence` says why. `copied`: the name of the key whose counter did not grow."""
 
-    def __init__(self, sentence: str, *, counter: str | None = None) -> None:
+    def __init__(self, sentence: str, *, copied: str | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
-        self.counter = counter
+        self.copied = copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +205,13 @@ def verify_answer(connection: Connection, user_id: int, answer: KeyAnswer, at: i
         raise NotProved("this answer belongs to another account")
     credential_id, handle = named_in(answer)
     row = connection.execute(
-        select(SecurityKey.id, SecurityKey.public_key, SecurityKey.sign_count, User.key_handle)
+        select(SecurityKey.id, SecurityKey.name, SecurityKey.public_key, SecurityKey.sign_count, User.key_handle)
         .join(User, User.id == SecurityKey.user_id)
         .where(SecurityKey.credential_id == credential_id, SecurityKey.user_id == user_id)
     ).one_or_none()
     if row is None:
         raise NotProved("this key is not one of this account")
-    key_id, public_key, sign_count, key_handle = row
+    key_id, name, public_key, sign_count, key_handle = row
     if handle not in (None, key_handle) or (asked.user_id is None and handle is None):
         raise NotProved("this key is another account's")
     try:
@@ -224,7 +224,7 @@ def verify_answer(connection: Connection, user_id: int, answer: KeyAnswer, at: i
         raise NotProved("its answer does not fit what it was asked") from error
     if (sign_count or verified.new_sign_count) and verified.new_sign_count <= sign_count:
         raise NotProved(
-            "its counter did not grow, as if there were a copy of it; remove it, and add a new one", counter=key_id
+            "its counter did not grow, as if there were a copy of it; remove it, and add a new one", copied=name
         )
     return JudgedProof(
         ProofKind.SECURITY_KEY, user_id, key_id, verified.new_sign_count, challenge=asked.challenge,

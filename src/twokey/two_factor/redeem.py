@@ -185,7 +185,7 @@ class Redeemer:
                 with self._database.read() as connection:
                     return verify(connection, user_id, answer, caller.received_at)
             except NotProved as error:
-                return verdicts.security_key(error.sentence, copied=error.counter is not None)
+                return verdicts.security_key(error.sentence, copied=error.copied)
 
         buckets = self._limits.of_security_keys(user_name, caller)
         return self._judged(caller, user_id, user_name, action, target, buckets, compare)
@@ -245,7 +245,7 @@ class Redeemer:
                 _burn(connection, *verdict.burn)
             self._trail.append(
                 connection, event, caller, at=caller.received_at, account=user_name, resource=str(target),
-                outcome="refused", reason=verdict.reason.value, details={"action": action.value},
+                outcome="refused", reason=verdict.reason.value, details={"action": action.value, **verdict.details},
             )  # fmt: skip
             if verdict.of_key:
                 return  # nobody guesses a signature

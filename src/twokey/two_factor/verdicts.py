@@ -17,7 +17,7 @@ class Verdict:
     sentence: str
     burn: tuple[str, int] | None = None
     of_key: bool = False
-    copied: bool = False  # a security key whose counter did not grow
+    copied: str | None = None  # the name of a security key whose counter did not grow
 
     @property
     def event(self) -> Event:
@@ -25,6 +25,11 @@ class Verdict:
         if self.of_key:
             return Event.KEY_COUNTER if self.copied else Event.KEY_WRONG
         return Event.OTP_REPLAY if self.reason is ProofReason.USED else Event.OTP_WRONG
+
+    @property
+    def details(self) -> dict[str, str]:
+        """What the trail says besides."""
+        return {"name": self.copied} if self.copied else {}
 
     def refusal(self) -> ProofRequired:
         """The error for the person who showed the code."""
@@ -52,7 +57,7 @@ NO_APPROVAL = Verdict(
 APPROVAL_USED = Verdict(ProofReason.USED, "already used; repeat the command and approve it again")
 
 
-def security_key(sentence: str, *, copied: bool) -> Verdict:
+def security_key(sentence: str, *, copied: str | None) -> Verdict:
     """What a security key answered proves nothing, and why."""
     return Verdict(ProofReason.WRONG, sentence, of_key=True, copied=copied)
 

@@ -185,8 +185,11 @@ def invite(visit: Visit) -> Answer:
         raise Refused("Sign-up is closed, so an invitation would let nobody in: set sign-up to “by invitation” first.")
     with visit.registry.door.write(permit) as tx:
         secret = invitations.make(tx, email or None)
+        link = f"{visit.base}/signup?{urlencode({'invitation': secret})}"
+        if email:
+            invitations.put(tx, email, link, visit.registry.outbox)
     visit.form = ()
-    return invitations_page(visit, link=f"{visit.base}/signup?{urlencode({'invitation': secret})}")
+    return invitations_page(visit, link=link)
 
 
 def withdraw_invitation(visit: Visit) -> Answer:
