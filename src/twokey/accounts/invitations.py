@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import aliased
 
+from twokey.accounts.letters import Letter
+from twokey.accounts.mail import Draft, Outbox
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.clock import DAY
@@ -58,6 +61,23 @@ def make(tx: Transaction, email: str | None) -> str:
         Event.INVITATION_CREATE, resource=f"invitation:{invitation_id}", details={"with_address": email is not None}
     )
     return secret
+
+
+def mail(tx: Transaction, secret: str, email: str, outbox: Outbox) -> None:
+    """Mails an invitation to the guest."""
+    letter = Letter(
+        name=email.partition("@")[0],
+        opening=f"You are invited to {outbox.signature}: this link makes an account.",
+        link=address(outbox.base, secret),
+        button="Make an account",
+        closing=("The link is good once, for a week. If you do not know what this is about, leave it be.",),
+    )
+    outbox.put(tx.connection, Draft(None, email, "invitation", "You are invited", letter), tx.now)
+
+
+def address(base: str, secret: str) -> str:
+    """The link of an invitation."""
+    return f"{base}/signup?{urlencode({'invitation': secret})}"
 
 
 def find(connection: Connection, secret: str, at: int) -> Found | None:

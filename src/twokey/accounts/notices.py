@@ -53,8 +53,21 @@ NOTICES = {
     "account:second-factor:mode": Notice("second-factor", _FACTOR, "The mode was changed to {mode}."),
     "account:second-factor:disable": Notice("second-factor", _FACTOR, "Two-factor authentication was turned off."),
     "account:second-factor:reset": Notice(
-        "second-factor", _FACTOR, "The operator took two-factor authentication away: turn it on again."
+        "second-factor", _FACTOR, "Two-factor authentication was taken away for you: turn it on again."
     ),
+    "account:second-factor:ask-reset": Notice(
+        "reset",
+        "Your second factor is about to be taken away",
+        "An administrator is about to take your second factor away: 24 hours after this, or once another administrator "
+        "approves. If you did not ask for it, stop it on the security page of your settings.",
+    ),
+    "account:second-factor:cancel-reset": Notice(
+        "reset", "Your second factor stays", "The reset of your second factor was stopped: it stays as it is."
+    ),
+    "account:account:disable": Notice(
+        "account", "Your account is disabled", "The account was disabled: its tokens and sessions are refused."
+    ),
+    "account:account:enable": Notice("account", "Your account is open again", "The account was enabled again."),
     "account:authenticator:add": Notice("second-factor", _FACTOR, "An authenticator app was added."),
     "account:authenticator:remove": Notice("second-factor", _FACTOR, "The authenticator app “{name}” was removed."),
     "account:security-key:add": Notice("second-factor", _FACTOR, "The security key “{name}” was added."),
@@ -79,12 +92,26 @@ NOTICES = {
         "revoke the token, or change the password, by which they came.",
     ),
     "token:token:create": Notice("token", "A token was made", "A token was made: {kind}, “{name}”."),
-    "token:token:leak": Notice(
+    "token:token:leaked": Notice(
         "leak", "A token of yours has leaked, and is revoked", "The token “{name}” was found in public and is revoked."
     ),
     "package:version:publish": Notice("publish", "A version was published", "{on} was published."),
     "package:version:unpublish": Notice("unpublish", "Versions were unpublished", "Versions of {on} were unpublished."),
     "package:package:unpublish": Notice("unpublish", "A package was unpublished", "{on} was unpublished as a whole."),
+    "package:package:quarantine": Notice(
+        "quarantine",
+        "A package of yours is in quarantine",
+        "{on} was put into quarantine, so nobody can install or change it. The reason: {reason}",
+    ),
+    "package:package:release": Notice(
+        "quarantine", "A package of yours is out of quarantine", "{on} can be installed and changed again."
+    ),
+    "package:package:take-down": Notice(
+        "take-down", "A package of yours was taken down", "{on} was taken down. The reason: {reason}"
+    ),
+    "package:package:transfer": Notice(
+        "owners", _OWNERS, "An administrator gave {on} to {after}. The reason: {reason}"
+    ),
     "package:owners:change": Notice("owners", _OWNERS, "The owners of {on} are now {after}; they were {before}."),
 }
 _FEW = "Only {left} recovery codes are left: make new ones"
