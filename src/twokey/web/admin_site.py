@@ -112,8 +112,8 @@ def health_page(visit: Visit) -> Answer:
     return render.page(
         visit, "admin_health.html", states=states, well=set(states.values()) == {OK}, now=registry.clock.now(),
         checkpoint=checkpoint, last_event=last_event, mails=mails, sends=registry.postman is not None, free=free,
-        schema=schema, database="SQLite" if registry.database.is_sqlite else "PostgreSQL", python=platform.python_version(),
-        release=twokey.__version__,
+        schema=schema, database="SQLite" if registry.database.is_sqlite else "PostgreSQL",
+        python=platform.python_version(), release=twokey.__version__,
     )  # fmt: skip
 
 
