@@ -27,7 +27,7 @@ def close(world: World, who: Principal, name: str = "alice", **evidence: str) ->
     caller = world.caller(who, **evidence)  # type: ignore[arg-type]
     permit = world.registry.door.require(caller, Action.CLOSE_ACCOUNT, Target(account=name))
     with world.registry.door.write(permit) as tx:
-        closing.close(tx, who.user_id or 0)
+        closing.close(tx, who.user_id or 0, world.registry.outbox)
 
 
 def test_nothing_is_left_that_could_act_and_the_name_stays_taken(world: World, alice: Person) -> None:
@@ -54,6 +54,8 @@ def test_nothing_is_left_that_could_act_and_the_name_stays_taken(world: World, a
     with world.nothing_changes(), pytest.raises(Refused, match="closed by its owner"), world.by_operator() as tx:
         users.set_disabled(tx, "alice", False)
     assert [event["account"] for event in world.events(Event.ACCOUNT_CLOSE)] == ["alice"]
+    last = world.registry.outbox.listing(1)[0]
+    assert (last.recipient, last.kind) == ("alice@example.com", "closed")
 
 
 def test_it_is_refused_while_a_package_would_have_no_owner(world: World, alice: Person) -> None:

@@ -6,6 +6,12 @@ from tests.support import accounts
 from tests.support.accounts import Account
 from tests.support.pages import Browser, Page
 from tests.support.server import Server
+from twokey.web import routes
+
+ACCOUNT = ("/settings/{user:part}/close", "/settings/{user:part}/security/keep")
+FORMS = tuple(
+    form.path for form in routes.FORMS if form.path.startswith("/admin/") or form.path in ACCOUNT
+)  # those of the administration, and what it makes necessary
 
 
 def administrator(server: Server) -> Account:

@@ -20,11 +20,13 @@ from tests.support.accounts import OTHER_PASSWORD, PASSWORD, Account
 from tests.support.pages import HTML, Browser
 from tests.support.server import Server
 from tests.support.wire import request
+from tests.web import administrators
 from twokey.web import routes
 
 PATHS = [
     form.path.replace("{user:part}", "~").replace("{id:part}", "ID").replace("{link:part}", "LINK")
     for form in routes.FORMS
+    if form.path not in administrators.FORMS  # tests/web/test_admin_forms_of_other_sites.py
 ]
 OPEN = {
     "/signup", "/login", "/logout", "/security-key/challenge", "/forgot", "/reset/LINK", "/verify/LINK", "/undo/LINK",

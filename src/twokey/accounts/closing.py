@@ -5,10 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, exists, select, update
 from sqlalchemy.orm import aliased
 
+from twokey.accounts import users
+from twokey.accounts.letters import Letter
+from twokey.accounts.mail import Draft, Outbox
 from twokey.accounts.users import PROFILE_FIELDS
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import Owner, Package, Session, User, Version
+from twokey.db.schema_mail import Device, MailLink
 from twokey.errors import Refused
 from twokey.packages import packages
 from twokey.tokens import tokens
@@ -34,8 +38,8 @@ def only_owned(connection: Connection, user_id: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def close(tx: Transaction, user_id: int) -> None:
-    """Closes the account of whoever acts: credentials and personal data go, the name stays taken.
+def close(tx: Transaction, user_id: int, outbox: Outbox) -> None:
+    """Closes the account of whoever acts: credentials and personal data go, the name stays taken, a last mail goes out.
 
     Raises Refused while it is the only owner of a package that exists, and names them.
     """
@@ -53,10 +57,13 @@ def close(tx: Transaction, user_id: int) -> None:
         raise Refused(
             f"You are the only owner of {names}: make somebody else an owner (npm owner add), or unpublish, first."
         )
+    _take_leave(tx, user_id, outbox)
     tokens.revoke_all(tx, user_id)
     enrolment.disable(tx, user_id, Event.ACCOUNT_CLOSE)
     connection.execute(delete(Session).where(Session.user_id == user_id))
     connection.execute(delete(Owner).where(Owner.user_id == user_id))
+    connection.execute(delete(MailLink).where(MailLink.user_id == user_id))
+    connection.execute(delete(Device).where(Device.user_id == user_id))
     connection.execute(
         update(User)
         .where(User.id == user_id)
@@ -70,3 +77,15 @@ def close(tx: Transaction, user_id: int) -> None:
     published = select(Version.package_id).where(Version.publisher_id == user_id, Version.package_id.not_in(mine))
     # Its mail address stood in the documents of what it published.
     connection.execute(update(Package).where(Package.id.in_(published)).values(revision=Package.revision + 1))
+
+
+def _take_leave(tx: Transaction, user_id: int, outbox: Outbox) -> None:
+    """The last mail: notices are addressed when everything is written, and then there is no address any more."""
+    account = users.by_id(tx.connection, user_id)
+    letter = Letter(
+        name=account.name,
+        opening=f"The account {account.name} was closed, for ever. Its tokens, sessions, second factors, mail address "
+        "and profile are deleted; what it published stays.",
+        closing=("If this was not you, tell the operator of the registry.",),
+    )
+    outbox.put(tx.connection, Draft(None, account.email, "closed", "Your account is closed", letter), tx.now)

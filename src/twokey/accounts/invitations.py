@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import aliased
@@ -62,16 +63,21 @@ def make(tx: Transaction, email: str | None) -> str:
     return secret
 
 
-def put(tx: Transaction, email: str, link: str, outbox: Outbox) -> None:
-    """Mails the link to whoever is invited."""
+def mail(tx: Transaction, secret: str, email: str, outbox: Outbox) -> None:
+    """Mails an invitation to the guest."""
     letter = Letter(
-        name=email,
-        opening=f"You are invited to {outbox.base}/, a registry of packages. Open this link to make your account.",
-        link=link,
+        name=email.partition("@")[0],
+        opening=f"You are invited to {outbox.signature}: this link makes an account.",
+        link=address(outbox.base, secret),
         button="Make an account",
-        closing=("The link is good for a week, and once.",),
+        closing=("The link is good once, for a week. If you do not know what this is about, leave it be.",),
     )
     outbox.put(tx.connection, Draft(None, email, "invitation", "You are invited", letter), tx.now)
+
+
+def address(base: str, secret: str) -> str:
+    """The link of an invitation."""
+    return f"{base}/signup?{urlencode({'invitation': secret})}"
 
 
 def find(connection: Connection, secret: str, at: int) -> Found | None:

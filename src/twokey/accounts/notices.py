@@ -53,20 +53,21 @@ NOTICES = {
     "account:second-factor:mode": Notice("second-factor", _FACTOR, "The mode was changed to {mode}."),
     "account:second-factor:disable": Notice("second-factor", _FACTOR, "Two-factor authentication was turned off."),
     "account:second-factor:reset": Notice(
-        "second-factor", _FACTOR, "The operator took two-factor authentication away: turn it on again."
+        "second-factor", _FACTOR, "Two-factor authentication was taken away for you: turn it on again."
     ),
     "account:second-factor:ask-reset": Notice(
         "reset",
-        "Your second factor is to be taken away tomorrow",
-        "An administrator asked to reset your second factor: it is done in 24 hours. If you did not ask for it, "
-        "sign in and stop it under Settings, Security.",
-    ),
-    "account:second-factor:approve-reset": Notice(
-        "reset", _FACTOR, "Another administrator approved the reset of your second factor: it was done at once."
+        "Your second factor is about to be taken away",
+        "An administrator is about to take your second factor away: 24 hours after this, or once another administrator "
+        "approves. If you did not ask for it, stop it on the security page of your settings.",
     ),
     "account:second-factor:cancel-reset": Notice(
-        "reset", "Your second factor stays", "The reset of your second factor was stopped: {reason}."
+        "reset", "Your second factor stays", "The reset of your second factor was stopped: it stays as it is."
     ),
+    "account:account:disable": Notice(
+        "account", "Your account is disabled", "The account was disabled: its tokens and sessions are refused."
+    ),
+    "account:account:enable": Notice("account", "Your account is open again", "The account was enabled again."),
     "account:authenticator:add": Notice("second-factor", _FACTOR, "An authenticator app was added."),
     "account:authenticator:remove": Notice("second-factor", _FACTOR, "The authenticator app “{name}” was removed."),
     "account:security-key:add": Notice("second-factor", _FACTOR, "The security key “{name}” was added."),
@@ -98,15 +99,19 @@ NOTICES = {
     "package:version:unpublish": Notice("unpublish", "Versions were unpublished", "Versions of {on} were unpublished."),
     "package:package:unpublish": Notice("unpublish", "A package was unpublished", "{on} was unpublished as a whole."),
     "package:package:quarantine": Notice(
-        "moderation",
+        "quarantine",
         "A package of yours is in quarantine",
-        "{on} is hidden from installs; its bytes stay: {reason}",
+        "{on} was put into quarantine, so nobody can install or change it. The reason: {reason}",
     ),
-    "package:package:release": Notice("moderation", "A package of yours is released", "{on} is out of quarantine."),
+    "package:package:release": Notice(
+        "quarantine", "A package of yours is out of quarantine", "{on} can be installed and changed again."
+    ),
     "package:package:take-down": Notice(
-        "moderation", "A package of yours was taken down", "Every version of {on} was withdrawn: {reason}"
+        "take-down", "A package of yours was taken down", "{on} was taken down. The reason: {reason}"
     ),
-    "package:package:transfer": Notice("owners", _OWNERS, "{on} is {after}'s now; it was {before}'s: {reason}"),
+    "package:package:transfer": Notice(
+        "owners", _OWNERS, "An administrator gave {on} to {after}. The reason: {reason}"
+    ),
     "package:owners:change": Notice("owners", _OWNERS, "The owners of {on} are now {after}; they were {before}."),
 }
 _FEW = "Only {left} recovery codes are left: make new ones"
@@ -181,8 +186,8 @@ def _circumstances(happened: Happened) -> str:
     if happened.caller.principal.kind is CredentialKind.OPERATOR:
         return f"({when}, by the operator of the registry)"
     actor = happened.caller.principal.user_name
-    if actor is not None and actor != happened.account:
-        return f"({when}, by {actor})"
+    if actor is not None and happened.account is not None and actor != happened.account:
+        return f"({when}, by {_plain(actor)})"  # not from where: that is theirs to know
     agent = _plain(happened.caller.user_agent)[:LONGEST_AGENT] or "a client that does not say its name"
     return f"({when}, from {_plain(happened.caller.address) or 'an unknown address'}, {agent})"
 

@@ -24,9 +24,9 @@ class Leaked:
 
     text: str
     key: str
-    name: str
     user_id: int
     user_name: str
+    name: str
     revoked: bool
 
 
@@ -46,11 +46,11 @@ def find(connection: Connection, texts: Sequence[str]) -> dict[str, Leaked]:
     if not hashes:
         return {}
     rows = connection.execute(
-        select(Token.secret_hash, Token.key, Token.name, Token.user_id, User.name, Token.revoked_at)
+        select(Token.secret_hash, Token.key, Token.user_id, User.name, Token.name, Token.revoked_at)
         .join(User, User.id == Token.user_id)
         .where(Token.secret_hash.in_(list(hashes)))
     )
-    found = [Leaked(hashes[bytes(row[0])], *row[1:5], row[5] is not None) for row in rows]
+    found = [Leaked(hashes[bytes(row[0])], row[1], row[2], row[3], row[4], row[5] is not None) for row in rows]
     return {each.text: each for each in found}
 
 
@@ -58,8 +58,6 @@ def revoke(tx: Transaction, leaked: Leaked, found_at: str | None) -> None:
     """Revokes a reported token and tells its owner. Raises NotFound where somebody was faster."""
     tokens.revoke(tx, leaked.user_id, leaked.key, account=leaked.user_name)
     tx.record(
-        Event.TOKEN_LEAKED,
-        account=leaked.user_name,
-        resource=f"token:{leaked.key}",
+        Event.TOKEN_LEAKED, account=leaked.user_name, resource=f"token:{leaked.key}",
         details={"name": leaked.name, "found_at": found_at},
-    )
+    )  # fmt: skip

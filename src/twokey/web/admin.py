@@ -165,14 +165,16 @@ def cancel_reset(visit: Visit) -> Answer:
     return _back(visit, "reset-cancelled")
 
 
-def invitations_page(visit: Visit, error: TwokeyError | None = None, link: str | None = None) -> Answer:
+def invitations_page(
+    visit: Visit, error: TwokeyError | None = None, *, link: str | None = None, mailed_to: str | None = None
+) -> Answer:
     """`GET /admin/invitations`: those that were made, and a form for another."""
     registry = visit.registry
     with registry.database.read() as connection:
         found = invitations.listing(connection, INVITATIONS_SHOWN)
     return render.form_page(
         visit, "admin_invitations.html", error, invitations=found, link=link, now=registry.clock.now(),
-        email=visit.one("email"),
+        email=visit.one("email"), mailed_to=mailed_to if registry.postman is not None else None,
     )  # fmt: skip
 
 
@@ -185,11 +187,10 @@ def invite(visit: Visit) -> Answer:
         raise Refused("Sign-up is closed, so an invitation would let nobody in: set sign-up to “by invitation” first.")
     with visit.registry.door.write(permit) as tx:
         secret = invitations.make(tx, email or None)
-        link = f"{visit.base}/signup?{urlencode({'invitation': secret})}"
         if email:
-            invitations.put(tx, email, link, visit.registry.outbox)
+            invitations.mail(tx, secret, email, visit.registry.outbox)
     visit.form = ()
-    return invitations_page(visit, link=link)
+    return invitations_page(visit, link=invitations.address(visit.base, secret), mailed_to=email or None)
 
 
 def withdraw_invitation(visit: Visit) -> Answer:

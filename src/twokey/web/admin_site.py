@@ -20,7 +20,8 @@ from twokey.audit.search import Filter
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.clock import DAY, MICROSECONDS, iso
-from twokey.db.schema import AuditEvent, Table
+from twokey.db.schema import AuditEvent
+from twokey.db.schema_mail import Mail
 from twokey.errors import Invalid, TwokeyError
 from twokey.guard import site
 from twokey.http.answers import Answer
@@ -101,18 +102,18 @@ def health_page(visit: Visit) -> Answer:
     """`GET /admin/health`."""
     registry = visit.registry
     checkpoint = registry.checkpoints.latest()
-    outbox = Table.metadata.tables.get("outbox")
     with registry.database.read() as connection:
         last_event = connection.execute(select(func.max(AuditEvent.seq))).scalar_one() or 0
         schema = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-        mails = None if outbox is None else connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+        waiting = (Mail.sent_at.is_(None), Mail.failed_at.is_(None))
+        mails = connection.execute(select(func.count()).select_from(Mail).where(*waiting)).scalar_one()
     free = shutil.disk_usage(registry.settings.data).free
     states = {"Database": database_state(registry), "Tarballs": blobs_state(registry)}
     return render.page(
         visit, "admin_health.html", states=states, well=set(states.values()) == {OK}, now=registry.clock.now(),
-        checkpoint=checkpoint, last_event=last_event, mails=mails, free=free, schema=schema,
-        database="SQLite" if registry.database.is_sqlite else "PostgreSQL", python=platform.python_version(),
-        release=twokey.__version__,
+        checkpoint=checkpoint, last_event=last_event, mails=mails, sends=registry.postman is not None, free=free,
+        schema=schema, database="SQLite" if registry.database.is_sqlite else "PostgreSQL",
+        python=platform.python_version(), release=twokey.__version__,
     )  # fmt: skip
 
 

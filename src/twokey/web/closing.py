@@ -27,7 +27,7 @@ def close_account(visit: Visit) -> Answer:
             raise Invalid(f"Type your user name, {visit.user}, to say that you mean it.")
         permit = visit.ask(Action.CLOSE_ACCOUNT)
         with visit.registry.door.write(permit) as tx:
-            closing.close(tx, visit.user_id)
+            closing.close(tx, visit.user_id, visit.registry.outbox)
     except (Invalid, Refused) as error:
         return close_page(visit, error)
     visit.new_secret = ""
