@@ -114,4 +114,8 @@ def test_lists_are_in_pages_and_take_no_nonsense(server: Server) -> None:
     browser, _ = signed_in(server)
     assert browser.get("/admin/packages?state=odd").status == 400
     assert browser.get("/admin/packages?page=x").status == 400
+    for path in ("/admin/packages", "/admin/users"):
+        for text in ("%00", "x" * 257, "%ED%A0%80", "%0A"):
+            assert browser.get(f"{path}?q=a{text}b").status in (200, 400), (path, text)
+        assert browser.get(f"{path}?q=a%00b").status == 400
     assert "No package is like that." in browser.get("/admin/packages?q=no-such-thing-at-all").words

@@ -27,6 +27,7 @@ from twokey.web.visit import Visit, redirect, safe_path
 ENTER = "/admin/enter"
 PAGE_SIZE = 50
 LAST_PAGE = 10_000
+LONGEST_QUESTION = 256
 INVITATIONS_SHOWN = 50
 
 Page = Callable[[Visit], Answer]
@@ -87,7 +88,7 @@ def overview(visit: Visit) -> Answer:
 
 def users_page(visit: Visit, error: TwokeyError | None = None) -> Answer:
     """`GET /admin/users?q=&page=`."""
-    text, number = visit.query.get("q", "").strip(), page_number(visit)
+    text, number = asked(visit), page_number(visit)
     wanted = or_(User.name.contains(text, autoescape=True), User.email.contains(text, autoescape=True))
     query = (
         select(User.name, User.email, User.mode, User.administrator, User.disabled_at, User.closed_at, User.created_at)
@@ -201,6 +202,14 @@ def withdraw_invitation(visit: Visit) -> Answer:
     with visit.registry.door.write(permit) as tx:
         invitations.withdraw(tx, int(number))
     return redirect("/admin/invitations", done="invitation-withdrawn")
+
+
+def asked(visit: Visit) -> str:
+    """The text that a list is searched for. Raises Invalid for what a database does not take."""
+    text = visit.query.get("q", "").strip()
+    if len(text) > LONGEST_QUESTION or not text.isprintable():
+        raise Invalid(f"A search has at most {LONGEST_QUESTION} characters that can be shown.")
+    return text
 
 
 def page_number(visit: Visit) -> int:

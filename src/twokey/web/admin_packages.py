@@ -15,7 +15,7 @@ from twokey.http.answers import Answer
 from twokey.packages import packages
 from twokey.publishing import moderation
 from twokey.web import render
-from twokey.web.admin import PAGE_SIZE, page_number, pages
+from twokey.web.admin import PAGE_SIZE, asked, page_number, pages
 from twokey.web.visit import Visit, redirect
 
 STATES = {
@@ -27,7 +27,7 @@ STATES = {
 
 def packages_page(visit: Visit) -> Answer:
     """`GET /admin/packages?q=&state=&page=`."""
-    text, state, number = visit.query.get("q", "").strip(), visit.query.get("state", ""), page_number(visit)
+    text, state, number = asked(visit), visit.query.get("state", ""), page_number(visit)
     if state not in STATES:
         raise Invalid("There is no such state of packages: choose one on the page.")
     wanted = and_(
