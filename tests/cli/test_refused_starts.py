@@ -150,7 +150,7 @@ def test_an_address_for_clients_that_is_none(tmp_path: Path, url: str) -> None:
         ("PORT", "9" * 5000, "Exceeds the limit"),
         ("HOST", "", "must be text, and not empty"),
         ("DATA", "", "must be text, and not empty"),
-        ("SIGNUP", "yes", "must be one of open, closed"),
+        ("SIGNUP", "yes", "must be one of open, invite, closed"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
         ("TRUSTED_PROXIES", "proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
         ("LIFETIME_LOGIN", "0", "must be a whole number from 1 to 36500"),

@@ -81,7 +81,8 @@ def test_a_body_that_is_no_good_json_is_refused(server: Instance, alice: Person,
     for name, body in BROKEN.items():
         answer = send(server, route.method, path, body, token=alice.token)
         assert_told(answer, name)
-        assert route.method == "DELETE" or answer.status >= 400, (name, answer)
+        takes_none = route.method == "DELETE" or (route.path == "/-/v1/login" and name == "empty")  # as Yarn sends it
+        assert takes_none or answer.status >= 400, (name, answer)
 
 
 def _manifest(name: str) -> dict[str, Any]:

@@ -238,23 +238,25 @@ class Redeemer:
     def _record_refusal(
         self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target, verdict: Verdict
     ) -> None:
-        event = verdict.event
         with self._database.write() as connection:
+            in_a_row = 0
             if verdict.burn is not None:
                 self._database.lock(connection, f"burn:{verdict.burn[0]}")
                 _burn(connection, *verdict.burn)
+            if not verdict.of_key:  # nobody guesses a signature
+                in_a_row = connection.execute(
+                    update(User)
+                    .where(User.id == user_id)
+                    .values(wrong_codes_in_a_row=User.wrong_codes_in_a_row + 1)
+                    .returning(User.wrong_codes_in_a_row)
+                ).scalar_one()
+            # The account's row before the chain's lock, as every write has it: two that wait for each other do not end.
             self._trail.append(
-                connection, event, caller, at=caller.received_at, account=user_name, resource=str(target),
+                connection, verdict.event, caller, at=caller.received_at, account=user_name, resource=str(target),
                 outcome="refused", reason=verdict.reason.value, details={"action": action.value, **verdict.details},
             )  # fmt: skip
             if verdict.of_key:
-                return  # nobody guesses a signature
-            in_a_row = connection.execute(
-                update(User)
-                .where(User.id == user_id)
-                .values(wrong_codes_in_a_row=User.wrong_codes_in_a_row + 1)
-                .returning(User.wrong_codes_in_a_row)
-            ).scalar_one()
+                return
             day_is_full = full_until(connection, self._limits.of_account(user_id), caller.received_at) is not None
             if in_a_row >= self._limits.otp_day or day_is_full:
                 self._suspend(connection, caller, user_id, user_name, in_a_row)
