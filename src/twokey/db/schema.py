@@ -54,7 +54,7 @@ class User(Table):
     asks_in_browser: Mapped[bool] = mapped_column(
         default=False, server_default=false()
     )  # a waiting client is sent to a page
-    key_handle: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # 64 random bytes, for security keys
+    key_handle: Mapped[bytes | None] = mapped_column(LargeBinary)  # 64 random bytes, for security keys
     administrator: Mapped[bool] = mapped_column(default=False)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
     closed_at: Mapped[int | None] = mapped_column(BigInteger)  # by its owner, for ever

@@ -15,10 +15,9 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Makes the tables, and what an account needs for them."""
-    with op.batch_alter_table("users") as users:
-        users.add_column(sa.Column("asks_in_browser", sa.Boolean(), nullable=False, server_default=sa.false()))
-        users.add_column(sa.Column("key_handle", sa.LargeBinary(), nullable=True))
-        users.create_unique_constraint(op.f("uq_users_key_handle"), ["key_handle"])
+    op.add_column("users", sa.Column("asks_in_browser", sa.Boolean(), nullable=False, server_default=sa.false()))
+    # Not unique: a unique column's change would lock out those that only refer to the account; it is 64 random bytes.
+    op.add_column("users", sa.Column("key_handle", sa.LargeBinary(), nullable=True))
     op.create_table(
         "security_keys",
         sa.Column("id", sa.Text(), nullable=False),
@@ -92,7 +91,5 @@ def downgrade() -> None:
     op.drop_table("hand_offs")
     op.drop_table("challenges")
     op.drop_table("security_keys")
-    with op.batch_alter_table("users") as users:
-        users.drop_constraint(op.f("uq_users_key_handle"), type_="unique")
-        users.drop_column("key_handle")
-        users.drop_column("asks_in_browser")
+    op.drop_column("users", "key_handle")
+    op.drop_column("users", "asks_in_browser")
