@@ -20,7 +20,7 @@ def request(tx: Transaction, account: Account, outbox: Outbox) -> None:
     mail_links.end(tx.connection, account.id, mail_links.RESET)
     secret = mail_links.make(tx.connection, mail_links.RESET, account.id, account.email, tx.now)
     second = (
-        " It asks for a one-time password or a recovery code first: two-factor authentication stays on."
+        " It asks for your second factor first: two-factor authentication stays on."
         if account.mode
         else ""
     )
