@@ -61,6 +61,8 @@ def assert_told(answer: Answer, what: object = "") -> None:
         json.loads(answer.text)
 
 
+# A login in the browser takes any object, and none: Yarn sends an empty body, and nothing in it is looked at.
+ODD_BUT_AN_OBJECT = ("empty", "a small exponent", "many keys", "a long string")
 BODIES = [route for route in ROUTES if route.method in ("PUT", "POST", "DELETE")]
 PLACES = {
     "{user:part}": "nobody", "{revision:part}": "1-0", "{token:part}": "abc", "{tag:part}": "beta",
@@ -81,8 +83,8 @@ def test_a_body_that_is_no_good_json_is_refused(server: Instance, alice: Person,
     for name, body in BROKEN.items():
         answer = send(server, route.method, path, body, token=alice.token)
         assert_told(answer, name)
-        takes_none = route.method == "DELETE" or (route.path == "/-/v1/login" and name == "empty")  # as Yarn sends it
-        assert takes_none or answer.status >= 400, (name, answer)
+        takes_it = route.method == "DELETE" or (route.path == "/-/v1/login" and name in ODD_BUT_AN_OBJECT)
+        assert takes_it or answer.status >= 400, (name, answer)
 
 
 def _manifest(name: str) -> dict[str, Any]:

