@@ -285,9 +285,10 @@ def test_without_a_password_a_key_has_to_know_its_user(
         sign_in(world, document)
 
 
-def test_an_answer_to_a_step_up_does_not_sign_in(world: World, keyed: Keyed) -> None:
-    """Its challenge was bound to a session and asked for no verification of the user."""
-    document = keyed.key.answer(challenge(world, "visitor:1", keyed.person.id))
+@pytest.mark.parametrize("flags", [PRESENT, PRESENT | VERIFIED])
+def test_an_answer_to_a_step_up_does_not_sign_in(world: World, keyed: Keyed, flags: int) -> None:
+    """Its challenge was made for an account that had shown something else before."""
+    document = keyed.key.answer(challenge(world, "visitor:1", keyed.person.id), flags=flags)
     with world.nothing_changes(), pytest.raises(Unauthenticated, match="has to verify you"):
         sign_in(world, document)
 

@@ -72,7 +72,7 @@ class JudgedProof:
     source: str
     step: int = 0
     challenge: bytes = b""
-    user_verified: bool = False
+    stands_alone: bool = False  # a passkey that stands for the password, too
     new_key: NewKey | None = None
     words: str = "2FA code"  # what it was, as package pages and the trail say it
 

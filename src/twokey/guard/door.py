@@ -253,7 +253,7 @@ class Door:
         if account is None:
             raise Unauthenticated(UNKNOWN_PASSKEY)
         proof = self._redeemer.judge(caller, account.id, account.name, action, target)
-        if proof.kind is not ProofKind.SECURITY_KEY or not proof.user_verified:
+        if proof.kind is not ProofKind.SECURITY_KEY or not proof.stands_alone:
             raise Unauthenticated("Without a password a passkey has to verify you, by its PIN, finger or face.")
         if self._is_closed(caller, action, target):
             raise Unauthenticated(ACCOUNT_CLOSED)

@@ -228,7 +228,7 @@ def verify_answer(connection: Connection, user_id: int, answer: KeyAnswer, at: i
         )
     return JudgedProof(
         ProofKind.SECURITY_KEY, user_id, key_id, verified.new_sign_count, challenge=asked.challenge,
-        user_verified=verified.user_verified, words="security key",
+        stands_alone=asked.user_id is None, words="security key",
     )  # fmt: skip
 
 
