@@ -202,12 +202,12 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
-# Decisions about a client that waits, which a person makes on a page: no token carries them.
-IN_BROWSER = frozenset({Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF})
 # What the holder of a mailed link may do, whoever that is: the door looks at the link.
 BY_LINK = frozenset({Action.RESET_PASSWORD, Action.VERIFY_EMAIL, Action.UNDO_EMAIL})
-# Rows of the administration pages: besides the cell they take an administrator's session in a browser.
+# Rows of the administration pages: besides the cell they take an administrator.
 ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN_SECOND_FACTOR})
+# What a person does on a page, there and about a client that waits: no token carries it, whoever holds it.
+IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,

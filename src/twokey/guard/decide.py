@@ -88,12 +88,8 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
         return Reason.CREDENTIAL_ENDED
     if facts.action in IN_BROWSER and facts.kind not in (CredentialKind.SESSION, CredentialKind.ANONYMOUS):
         return Reason.CREDENTIAL_KIND
-    if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS:
-        # An npm token carries none of it, whoever holds it; and the pages are not there for anybody else.
-        if facts.kind is not CredentialKind.SESSION:
-            return Reason.CREDENTIAL_KIND
-        if not facts.administrator:
-            return Reason.NOT_ADMINISTRATOR
+    if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS and not facts.administrator:
+        return Reason.NOT_ADMINISTRATOR
     if found.allowed:
         reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:

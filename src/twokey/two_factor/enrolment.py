@@ -20,10 +20,10 @@ from twokey.authority.principal import Mode
 from twokey.clock import MINUTE
 from twokey.db.schema import Authenticator, Continuation, User
 from twokey.errors import Invalid, NotFound
-from twokey.two_factor import recovery_codes, security_keys, totp
+from twokey.two_factor import factors, recovery_codes, security_keys, totp
 from twokey.vault import Vault, key_id_of
 
-PENDING, ACTIVE = "pending", "active"
+PENDING, ACTIVE = "pending", factors.ACTIVE
 MOST_AUTHENTICATORS = 10
 LONGEST_NAME = 64
 DEFAULT_NAME = "Authenticator app"
@@ -134,8 +134,7 @@ def remove(tx: Transaction, user_id: int, authenticator_id: str) -> None:
     names = {each.id: each.name for each in listing(tx.connection, user_id)}
     if authenticator_id not in names:
         raise NotFound("There is no such authenticator: it may have been removed already.")
-    if len(names) == 1 and not security_keys.count(tx.connection, user_id):
-        raise Invalid("This is the only second factor: turn two-factor authentication off instead.")
+    factors.check_not_last(tx.connection, user_id)
     tx.connection.execute(delete(Authenticator).where(Authenticator.id == authenticator_id))
     tx.record(Event.AUTHENTICATOR_REMOVE, details={"authenticator": authenticator_id, "name": names[authenticator_id]})
     sessions.end_others(tx, user_id)

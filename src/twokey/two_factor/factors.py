@@ -7,7 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from twokey.db.schema import Authenticator, User
-from twokey.two_factor import enrolment, security_keys
+from twokey.db.schema_access import SecurityKey
+from twokey.errors import Invalid
+
+ACTIVE = "active"  # of an authenticator app: confirmed by a code
 
 
 class Factors(NamedTuple):
@@ -20,11 +23,18 @@ class Factors(NamedTuple):
 
 def of(connection: Connection, user_id: int) -> Factors:
     """The factors of an account."""
-    apps = select(func.count()).select_from(Authenticator)
-    active = apps.where(Authenticator.user_id == user_id, Authenticator.state == enrolment.ACTIVE)
+    apps = select(func.count()).where(Authenticator.user_id == user_id, Authenticator.state == ACTIVE)
+    keys = select(func.count()).where(SecurityKey.user_id == user_id)
     chosen = select(User.asks_in_browser).where(User.id == user_id)
     return Factors(
-        connection.execute(active).scalar_one(),
-        security_keys.count(connection, user_id),
+        connection.execute(apps).scalar_one(),
+        connection.execute(keys).scalar_one(),
         connection.execute(chosen).scalar_one(),
     )
+
+
+def check_not_last(connection: Connection, user_id: int) -> None:
+    """Raises Invalid where the account has one factor left, which may not be removed by itself."""
+    found = of(connection, user_id)
+    if found.apps + found.keys == 1:
+        raise Invalid("This is the only second factor: turn two-factor authentication off instead.")

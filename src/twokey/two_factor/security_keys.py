@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from twokey.accounts import sessions
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import JudgedProof
-from twokey.db.schema import Authenticator
 from twokey.db.schema_access import Challenge, SecurityKey
 from twokey.errors import Conflict, Invalid, NotFound
+from twokey.two_factor import factors
 
 LONGEST_NAME = 64
 MOST_KEYS = 10
@@ -79,15 +79,9 @@ def listing(connection: Connection, user_id: int) -> list[Listed]:
     return [Listed(*row) for row in connection.execute(query)]
 
 
-def count(connection: Connection, user_id: int) -> int:
-    """How many security keys the account has."""
-    query = select(func.count()).select_from(SecurityKey).where(SecurityKey.user_id == user_id)
-    return connection.execute(query).scalar_one()
-
-
 def check_room(connection: Connection, user_id: int) -> None:
     """Raises Invalid where the account has as many keys as it may have."""
-    if count(connection, user_id) >= MOST_KEYS:
+    if factors.of(connection, user_id).keys >= MOST_KEYS:
         raise Invalid(f"An account has at most {MOST_KEYS} security keys: remove one first.")
 
 
@@ -119,9 +113,7 @@ def remove(tx: Transaction, user_id: int, key_id: str) -> None:
     names = {each.id: each.name for each in listing(tx.connection, user_id)}
     if key_id not in names:
         raise NotFound("There is no such security key: it may have been removed already.")
-    apps = select(Authenticator.id).where(Authenticator.user_id == user_id, Authenticator.state == "active").limit(1)
-    if len(names) == 1 and tx.connection.execute(apps).one_or_none() is None:
-        raise Invalid("This is the only second factor: turn two-factor authentication off instead.")
+    factors.check_not_last(tx.connection, user_id)
     tx.connection.execute(delete(SecurityKey).where(SecurityKey.id == key_id))
     tx.record(Event.KEY_REMOVE, details={"key": key_id, "name": names[key_id]})
     sessions.end_others(tx, user_id)

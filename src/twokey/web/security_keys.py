@@ -8,10 +8,10 @@ from twokey.authority.permit import Target
 from twokey.authority.principal import Mode
 from twokey.errors import Invalid, ProofRequired
 from twokey.http.answers import JSON, Answer
-from twokey.two_factor import enrolment, factors, key_ceremony, recovery_codes, security_keys
+from twokey.two_factor import enrolment, factors, key_ceremony, security_keys
 from twokey.web import render
 from twokey.web.account import account_of
-from twokey.web.two_factor import PAGE, mode_of, recovery_codes_page
+from twokey.web.two_factor import PAGE, confirmed, mode_of
 from twokey.web.visit import Visit, redirect
 
 WIZARD = "/settings/~/2fa/security-key"
@@ -58,21 +58,12 @@ def wizard(visit: Visit) -> Answer:
 def confirm(visit: Visit) -> Answer:
     """The new key has signed: turns two-factor authentication on, or adds the key."""
     visit.own(Action.READ_PROFILE)
-    registry, account = visit.registry, account_of(visit)
-    first = account.mode is None
+    first = account_of(visit).mode is None
     try:
         permit = visit.ask(Action.CONFIRM_ENROLMENT if first else Action.CONFIRM_FACTOR)
     except ProofRequired as error:
         return _wizard(visit, error)
-    assert permit.proof is not None
-    if not first:
-        with registry.door.write(permit) as tx:
-            enrolment.confirm_another(tx, account.id, permit.proof)
-        return redirect(PAGE, done="key-added")
-    made = recovery_codes.generate(account.id, registry.vault, registry.gate)
-    with registry.door.write(permit) as tx:
-        enrolment.confirm(tx, account.id, permit.proof, made)
-    return recovery_codes_page(visit, made.codes, first=True)
+    return confirmed(visit, permit, first=first, done="key-added")
 
 
 def rename(visit: Visit) -> Answer:

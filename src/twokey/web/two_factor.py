@@ -9,6 +9,7 @@ import segno
 from twokey.accounts.users import Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
+from twokey.authority.permit import Permit
 from twokey.authority.principal import Mode
 from twokey.clock import MINUTE
 from twokey.errors import Invalid, ProofRequired
@@ -63,7 +64,7 @@ def wizard(visit: Visit) -> Answer:
 def confirm_authenticator(visit: Visit) -> Answer:
     """The code that the app shows: turns two-factor authentication on, or adds the authenticator."""
     visit.own(Action.READ_PROFILE)
-    registry, account = visit.registry, account_of(visit)
+    account = account_of(visit)
     first = account.mode is None
     try:
         permit = visit.ask(Action.CONFIRM_ENROLMENT if first else Action.CONFIRM_FACTOR)
@@ -72,17 +73,25 @@ def confirm_authenticator(visit: Visit) -> Answer:
         if pending is None:
             raise Invalid(str(error)) from error
         return _wizard(visit, account, pending, error)
-    assert permit.proof is not None
-    if not first:
-        with registry.door.write(permit) as tx:
-            enrolment.confirm_another(tx, account.id, permit.proof)
-            enrolment.name(tx, permit.proof.source, visit.one("name"))
-        return redirect(PAGE, done="authenticator-added")
-    made = recovery_codes.generate(account.id, registry.vault, registry.gate)
+    return confirmed(visit, permit, name=visit.one("name"), first=first, done="authenticator-added")
+
+
+def confirmed(visit: Visit, permit: Permit, *, first: bool, done: str, name: str | None = None) -> Answer:
+    """Turns two-factor authentication on with the factor that was confirmed, or adds it to the others.
+
+    `name` is the one of an authenticator app.
+    """
+    registry, proof = visit.registry, permit.proof
+    assert proof is not None
+    made = recovery_codes.generate(visit.user_id, registry.vault, registry.gate) if first else None
     with registry.door.write(permit) as tx:
-        enrolment.confirm(tx, account.id, permit.proof, made)
-        enrolment.name(tx, permit.proof.source, visit.one("name"))
-    return recovery_codes_page(visit, made.codes, first=True)
+        if made is None:
+            enrolment.confirm_another(tx, visit.user_id, proof)
+        else:
+            enrolment.confirm(tx, visit.user_id, proof, made)
+        if name is not None:
+            enrolment.name(tx, proof.source, name)
+    return redirect(PAGE, done=done) if made is None else recovery_codes_page(visit, made.codes, first=True)
 
 
 def cancel(visit: Visit) -> Answer:
