@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from twokey.accounts import devices, hand_offs, interrupted_forms, invitations, mail, mail_links, sessions
 from twokey.accounts.hand_offs import HandOffs
@@ -51,7 +54,7 @@ from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
 from twokey.tokens import expiry
 from twokey.tokens.tokens import Lifetimes
-from twokey.two_factor import enrolment, key_ceremony, resets, totp
+from twokey.two_factor import enrolment, key_ceremony, recovery_codes, resets, totp
 from twokey.two_factor.key_ceremony import Challenges
 from twokey.two_factor.limits import RedeemLimits
 from twokey.two_factor.redeem import Redeemer
@@ -240,6 +243,31 @@ def instance_context(name: str) -> str:
     return f"instance_secrets|{name}|-|{name}"
 
 
+class Sealed(NamedTuple):
+    """A column of sealed secrets: what names its row (its primary key first), and what a secret there is bound to."""
+
+    name: str
+    secret: InstrumentedAttribute[Any]
+    key_id: InstrumentedAttribute[Any]
+    row: tuple[InstrumentedAttribute[Any], ...]
+    context: Callable[..., str]
+
+
+SEALED = (
+    Sealed(
+        "authenticators", Authenticator.sealed_secret, Authenticator.key_id,
+        (Authenticator.id, Authenticator.user_id), enrolment.seal_context,
+    ),
+    Sealed(
+        "recovery_sets", RecoverySet.sealed_key, RecoverySet.key_id, (RecoverySet.id, RecoverySet.user_id),
+        recovery_codes.seal_context,
+    ),
+    Sealed("hand_offs", HandOff.sealed_secret, HandOff.key_id, (HandOff.id,), hand_offs.seal_context),
+    Sealed("mails", Mail.sealed_body, Mail.key_id, (Mail.id,), mail.seal_context),
+    Sealed("instance_secrets", InstanceSecret.sealed, InstanceSecret.key_id, (InstanceSecret.name,), instance_context),
+)  # fmt: skip
+
+
 def _make_data_folder(settings: Settings) -> None:
     folder = settings.data
     try:
@@ -256,10 +284,8 @@ def _make_data_folder(settings: Settings) -> None:
 
 def named_keys(connection: Connection) -> set[str]:
     """The vault keys that rows are sealed under."""
-    columns = (Authenticator.key_id, RecoverySet.key_id, InstanceSecret.key_id, Mail.key_id)
-    found = {row[0] for column in columns for row in connection.execute(select(column).distinct())}
-    waiting = select(HandOff.key_id).where(HandOff.key_id.is_not(None)).distinct()
-    return found | {key_id for (key_id,) in connection.execute(waiting) if key_id is not None}
+    rows = (row for each in SEALED for row in connection.execute(select(each.key_id).distinct()))
+    return {key_id for (key_id,) in rows if key_id is not None}  # a hand-off that waits holds no secret yet
 
 
 def _check_keys(named: set[str], vault: Vault) -> None:

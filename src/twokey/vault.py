@@ -13,6 +13,7 @@ import hmac
 import os
 import secrets
 import stat
+import string
 from pathlib import Path
 from threading import Lock
 
@@ -26,6 +27,8 @@ KEY_ID_LENGTH = 8
 NONCE_LENGTH = 12
 TAG_LENGTH = 16
 KEY_LENGTH = 32
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+SECRET_LENGTH = 43  # base62 characters of 256 bits
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -142,6 +145,16 @@ class Vault:
 def key_id_of(sealed: bytes) -> str:
     """The id of the key that `sealed` was sealed under."""
     return sealed[:KEY_ID_LENGTH].decode("ascii", "replace")
+
+
+def new_secret() -> str:
+    """A fresh 256 bits in base62: fit for an address, and never a UUID, which npm masks in what it prints."""
+    return "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
+
+
+def hashed(label: str, secret: str) -> bytes:
+    """A random secret as it is kept; labelled with what it is of, so that it is no other hash of this registry."""
+    return hashlib.sha256(f"twokey {label}|{secret}".encode("utf-8", "replace")).digest()
 
 
 def keyed_hash(key: bytes, data: str) -> str:

@@ -14,11 +14,13 @@ from twokey.audit.events import Event
 from twokey.authority.actions import Action
 from twokey.authority.permit import ProofKind, Target
 from twokey.authority.principal import ANONYMOUS, Mode, Principal
+from twokey.cli import upkeep
 from twokey.clock import MICROSECONDS
 from twokey.db.schema import Continuation, Token
 from twokey.db.schema_access import HandOff
 from twokey.errors import Conflict, Invalid, NotFound, ProofRequired, Throttled, TwokeyError
 from twokey.two_factor import enrolment
+from twokey.vault import new_secret
 
 PKG = Target(package="pkg")
 
@@ -57,7 +59,7 @@ def approve(world: World, who: Waiting, opened: Opened, *, allow: bool = False) 
     caller = world.caller(who.session, otp=world.code(who.alice))
     permit = world.registry.door.require(caller, Action.APPROVE_PROOF, Target(account="alice"))
     with world.registry.door.write(permit) as tx:
-        hand_offs.approve(tx, asked, world.registry.vault, hand_offs.new_secret)
+        hand_offs.approve(tx, asked, world.registry.vault, new_secret)
         if allow:
             hand_offs.allow_more(tx, asked)
     world.clock.advance(0.001)
@@ -141,7 +143,7 @@ def test_two_approvals_at_once_yield_one(world: World, waiting: Waiting) -> None
     caller = world.caller(waiting.session, otp=world.code(waiting.alice))
     permit = world.registry.door.require(caller, Action.APPROVE_PROOF, Target(account="alice"))
     with world.nothing_changes(), pytest.raises(Conflict), world.registry.door.write(permit) as tx:
-        hand_offs.approve(tx, asked, world.registry.vault, hand_offs.new_secret)
+        hand_offs.approve(tx, asked, world.registry.vault, new_secret)
 
 
 @pytest.mark.parametrize("other", ["token", "account", "action", "text"])
@@ -218,3 +220,14 @@ def test_what_is_over_is_forgotten(world: World, waiting: Waiting) -> None:
         tx.record(Event.PACKAGE_TAG)
     assert world.rows(HandOff) == []
     assert world.rows(Token) != []
+
+
+def test_what_waits_is_fetched_after_a_rotation_of_the_keys(world: World, waiting: Waiting) -> None:
+    opened = ask(world, waiting.token)
+    approve(world, waiting, opened)
+    ask(world, waiting.token)  # holds no secret yet
+    old = world.registry.vault.newest_key_id
+    upkeep.rotate_keys(world.registry, world.operator())
+    assert {row["key_id"] for row in world.rows(HandOff)} == {None, world.registry.vault.newest_key_id}
+    assert world.registry.vault.newest_key_id != old
+    assert len(fetched(world, opened)) == 43

@@ -5,7 +5,6 @@ One cookie serves every account of a browser: what is kept is its hash together 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 
@@ -15,6 +14,7 @@ from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.clock import DAY
 from twokey.db.schema_mail import Device
+from twokey.vault import hashed
 
 KEPT = 365 * DAY
 _FORM = re.compile(r"[0-9A-Za-z_-]{43}")
@@ -26,7 +26,7 @@ def note(tx: Transaction, user_id: int, name: str, secret: str | None, *, first:
     `first`: the account has just been made in it. Returns the cookie to keep.
     """
     secret = secret if secret is not None and _FORM.fullmatch(secret) else secrets.token_urlsafe(32)
-    digest = hashlib.sha256(f"twokey device|{user_id}|{secret}".encode()).digest()
+    digest = hashed(f"device|{user_id}", secret)
     known = tx.connection.execute(
         update(Device).where(Device.secret_hash == digest, Device.user_id == user_id).values(last_used_at=tx.now)
     ).rowcount

@@ -7,9 +7,7 @@ one-time password, is kept sealed, and for minutes.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,7 +25,7 @@ from twokey.db.schema import Continuation, User
 from twokey.db.schema_access import HandOff
 from twokey.errors import Conflict, Invalid, NotFound, Throttled
 from twokey.throttle import Bucket, Limit, full_until, record
-from twokey.vault import Vault, key_id_of
+from twokey.vault import Vault, hashed, key_id_of, new_secret
 
 LOGIN, PROOF = "login", "proof"
 WAITING, APPROVED, DENIED = "waiting", "approved", "denied"
@@ -39,9 +37,7 @@ ALLOWANCE = 5 * MINUTE
 ALLOWANCE_PREFIX = "allowance:"
 MOST_LOGINS = Limit(100, 300)  # begun from one address: an office shares one
 MOST_PROOFS = 20  # that wait for one account; the oldest go first
-BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LOGIN_MARK = "login"  # begins the client's id of a login, so that one that is gone can still be told apart
-SECRET_LENGTH = 43  # base62 characters of 256 bits
 CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"  # nothing that reads like something else, no words
 GONE = "This request was answered already, or is older than five minutes: repeat the command in the terminal."
 
@@ -133,7 +129,7 @@ class HandOffs:
         query = select(
             HandOff.id, HandOff.kind, HandOff.state, HandOff.created_at, HandOff.decided_at, HandOff.delivered_at,
             HandOff.sealed_secret,
-        ).where(HandOff.poll_hash == _hashed("poll", poll_id))  # fmt: skip
+        ).where(HandOff.poll_hash == hashed("hand-off poll", poll_id))  # fmt: skip
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -167,7 +163,7 @@ def find(connection: Connection, page_id: str, at: int) -> Asked:
             HandOff.user_id, User.name, HandOff.token_id, HandOff.action, HandOff.target, HandOff.created_at,
         )
         .join(User, User.id == HandOff.user_id, isouter=True)
-        .where(HandOff.page_hash == _hashed("page", page_id), HandOff.created_at > at - KEPT)
+        .where(HandOff.page_hash == hashed("hand-off page", page_id), HandOff.created_at > at - KEPT)
     )  # fmt: skip
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -192,7 +188,7 @@ def approve(tx: Transaction, asked: Asked, vault: Vault, make_secret: Callable[[
         .where(HandOff.id == asked.id)
         .values(
             sealed_secret=sealed, key_id=key_id_of(sealed), proof=tx.permit.proved_with,
-            secret_hash=_hashed("proof", secret) if asked.kind == PROOF else None,
+            secret_hash=hashed("hand-off proof", secret) if asked.kind == PROOF else None,
             user_id=tx.permit.actor,
         )
     )  # fmt: skip
@@ -217,16 +213,12 @@ def deny(tx: Transaction, asked: Asked) -> None:
     tx.record(Event.HAND_OFF_DENY, details=_details(asked))
 
 
-def new_secret() -> str:
-    """A fresh 256 bits in base62: never a UUID, which npm masks in what it prints."""
-    return "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
-
-
 def match(connection: Connection, caller: Caller, user_id: int, action: Action, shown: str) -> Match | None:
     """The approval whose one-time password is `shown`, for the account, credential and action that it was given for."""
     row = connection.execute(
         select(HandOff.id, HandOff.used_at, HandOff.proof).where(
-            HandOff.secret_hash == _hashed("proof", shown), HandOff.user_id == user_id, HandOff.state == APPROVED,
+            HandOff.secret_hash == hashed("hand-off proof", shown), HandOff.user_id == user_id,
+            HandOff.state == APPROVED,
             HandOff.token_id.is_not_distinct_from(caller.principal.token_id),
             HandOff.decided_at > caller.received_at - USE_WITHIN,
             HandOff.action.in_(_same_family(action)),
@@ -287,14 +279,10 @@ def _insert(
     opened = Opened(new_secret(), mark + new_secret(), "".join(digits[:4]) + "-" + "".join(digits[4:]))
     connection.execute(
         insert(HandOff).values(
-            kind=kind, page_hash=_hashed("page", opened.page_id), poll_hash=_hashed("poll", opened.poll_id),
+            kind=kind, page_hash=hashed("hand-off page", opened.page_id),
+            poll_hash=hashed("hand-off poll", opened.poll_id),
             code=opened.code, state=WAITING, address=caller.address, user_agent=caller.user_agent, user_id=user_id,
             token_id=token_id, action=action, target=target, created_at=caller.received_at,
         )
     )  # fmt: skip
     return opened
-
-
-def _hashed(purpose: str, text: str) -> bytes:
-    """An id as it is kept; labelled, so that one of the page is none of the client's."""
-    return hashlib.sha256(f"twokey hand-off {purpose}|{text}".encode("utf-8", "replace")).digest()

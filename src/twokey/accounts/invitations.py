@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from twokey.clock import DAY
 from twokey.db.schema import User
 from twokey.db.schema_site import Invitation
 from twokey.errors import NotFound, Refused
+from twokey.vault import hashed
 
 LIFETIME = 7 * DAY
 KEPT = 90 * DAY  # after it ran out, unless an account was made by it
@@ -52,7 +52,7 @@ def make(tx: Transaction, email: str | None) -> str:
     invitation_id = tx.connection.execute(
         insert(Invitation)
         .values(
-            secret_hash=_hashed(secret), email=email, invited_by=tx.permit.actor, created_at=tx.now,
+            secret_hash=hashed("invitation", secret), email=email, invited_by=tx.permit.actor, created_at=tx.now,
             expires_at=tx.now + LIFETIME,
         )
         .returning(Invitation.id)
@@ -86,7 +86,9 @@ def find(connection: Connection, secret: str, at: int) -> Found | None:
         return None
     row = connection.execute(
         select(Invitation.id, Invitation.email).where(
-            Invitation.secret_hash == _hashed(secret), Invitation.used_at.is_(None), Invitation.expires_at > at
+            Invitation.secret_hash == hashed("invitation", secret),
+            Invitation.used_at.is_(None),
+            Invitation.expires_at > at,
         )
     ).one_or_none()
     return None if row is None else Found(row[0], row[1])
@@ -142,7 +144,3 @@ def forget(connection: Connection, now: int) -> int:
     return connection.execute(
         delete(Invitation).where(Invitation.used_at.is_(None), Invitation.expires_at < now - KEPT)
     ).rowcount
-
-
-def _hashed(secret: str) -> bytes:
-    return hashlib.sha256(b"twokey invitation|" + secret.encode("utf-8", "replace")).digest()

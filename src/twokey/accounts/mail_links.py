@@ -5,10 +5,7 @@ To open one changes nothing (mail scanners do that); the page behind it has one 
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
-import string
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -20,6 +17,7 @@ from twokey.clock import DAY, HOUR, MINUTE
 from twokey.db.schema import User
 from twokey.db.schema_mail import MailLink
 from twokey.errors import Refused
+from twokey.vault import SECRET_LENGTH, hashed, new_secret
 
 VERIFY, RESET, NEW_PASSWORD, UNDO = "verify", "reset", "new-password", "undo"
 LIFETIMES = {VERIFY: 3 * DAY, RESET: HOUR, NEW_PASSWORD: 10 * MINUTE, UNDO: 3 * DAY}
@@ -28,9 +26,7 @@ FOR_ACTION = {
     Action.UNDO_EMAIL: (UNDO,),
     Action.RESET_PASSWORD: (RESET, NEW_PASSWORD),
 }
-LENGTH = 43
-_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_FORM = re.compile(rf"[0-9A-Za-z]{{{LENGTH}}}")
+_FORM = re.compile(rf"[0-9A-Za-z]{{{SECRET_LENGTH}}}")
 GONE = "This link is not good any more: it was used, it is too old, or another has taken its place."
 
 
@@ -49,10 +45,10 @@ class Found:
 
 def make(connection: Connection, purpose: str, user_id: int, email: str, at: int) -> str:
     """Makes a link for the account. Returns its secret."""
-    secret = "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH))
+    secret = new_secret()
     connection.execute(
         insert(MailLink).values(
-            secret_hash=_hashed(secret), purpose=purpose, user_id=user_id, email=email, created_at=at,
+            secret_hash=hashed("mail link", secret), purpose=purpose, user_id=user_id, email=email, created_at=at,
             expires_at=at + LIFETIMES[purpose],
         )
     )  # fmt: skip
@@ -73,7 +69,7 @@ def find(connection: Connection, secret: str, action: Action, at: int, *, locked
         )
         .join(User, User.id == MailLink.user_id)
         .where(
-            MailLink.secret_hash == _hashed(secret), MailLink.purpose.in_(FOR_ACTION[action]),
+            MailLink.secret_hash == hashed("mail link", secret), MailLink.purpose.in_(FOR_ACTION[action]),
             MailLink.used_at.is_(None), MailLink.expires_at > at, User.disabled_at.is_(None),
         )
     )  # fmt: skip
@@ -102,7 +98,3 @@ def end(connection: Connection, user_id: int, *purposes: str, after: int = 0) ->
 def forget(connection: Connection, now: int) -> int:
     """Deletes links that have run out. Returns how many."""
     return connection.execute(delete(MailLink).where(MailLink.expires_at < now)).rowcount
-
-
-def _hashed(secret: str) -> bytes:
-    return hashlib.sha256(b"twokey mail link|" + secret.encode("ascii", "replace")).digest()

@@ -6,7 +6,6 @@ every proof, so that one that was planted or stolen before is worth nothing afte
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from twokey.clock import HOUR, MINUTE
 from twokey.db.engine import Database
 from twokey.db.schema import Session, User
 from twokey.errors import NotFound
+from twokey.vault import hashed
 
 IDLE = HOUR
 ABSOLUTE = 12 * HOUR
@@ -81,7 +81,7 @@ class Sessions:
         secret = new_secret()
         with self._database.write() as connection:
             connection.execute(
-                update(Session).where(Session.id == session_id).values(secret_hash=hashed(secret), **values)
+                update(Session).where(Session.id == session_id).values(secret_hash=hashed("session", secret), **values)
             )
         return secret
 
@@ -98,11 +98,6 @@ class Sessions:
 def new_secret() -> str:
     """A fresh secret of 256 bits."""
     return secrets.token_urlsafe(32)
-
-
-def hashed(secret: str) -> bytes:
-    """The secret as it is kept; labelled, so that it is no other hash of this registry."""
-    return hashlib.sha256(b"twokey session|" + secret.encode("utf-8", "replace")).digest()
 
 
 def open_session(tx: Transaction, user_id: int, *, stepped_up: bool, replaces: int | None = None) -> str:
@@ -125,7 +120,7 @@ def find(connection: Connection, secret: str, at: int) -> Found | None:
             Session.last_used_at,
         )
         .join(User, User.id == Session.user_id)
-        .where(Session.secret_hash == hashed(secret))
+        .where(Session.secret_hash == hashed("session", secret))
     ).one_or_none()  # fmt: skip
     if row is None:
         return None
@@ -201,7 +196,7 @@ def _insert(
     secret = new_secret()
     connection.execute(
         insert(Session).values(
-            user_id=user_id, key=secrets.token_hex(16), secret_hash=hashed(secret), pending=pending,
+            user_id=user_id, key=secrets.token_hex(16), secret_hash=hashed("session", secret), pending=pending,
             stepped_up_at=at if stepped_up else None, created_at=at, last_used_at=at, address=address,
             user_agent=user_agent,
         )

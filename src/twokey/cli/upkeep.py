@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from twokey.accounts import hand_offs, mail
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import Permit
 from twokey.db.schema import (
-    Authenticator,
-    InstanceSecret,
     Package,
-    RecoverySet,
     Version,
 )
-from twokey.db.schema_access import HandOff
-from twokey.db.schema_mail import Mail
-from twokey.registry import Registry, instance_context, named_keys, tidy
-from twokey.two_factor import enrolment, recovery_codes
+from twokey.registry import SEALED, Registry, Sealed, named_keys, tidy
 from twokey.vault import Vault, key_id_of
 
 BATCH = 100
@@ -41,10 +33,8 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
         resumed = bool(named_keys(connection) - {vault.newest_key_id})
     key_id = vault.newest_key_id if resumed else vault.add_key()
     count = 0
-    for reseal in (
-        _reseal_authenticators, _reseal_recovery_sets, _reseal_hand_offs, _reseal_mails, _reseal_instance_secrets,
-    ):  # fmt: skip
-        while done := _batch(registry, permit, reseal, key_id):
+    for sealed in SEALED:
+        while done := _batch(registry, permit, sealed, key_id):
             count += done
     with database.read() as connection:
         unused = set(vault.ordered_key_ids[:-2]) - named_keys(connection)
@@ -53,78 +43,24 @@ def rotate_keys(registry: Registry, permit: Permit) -> str:
     return f"{how}: {count} secrets were sealed again under the key {key_id}. Copy vault.key to where its copies are."
 
 
-def _batch(registry: Registry, permit: Permit, reseal: Callable[[Transaction, Vault, str], int], key_id: str) -> int:
+def _batch(registry: Registry, permit: Permit, sealed: Sealed, key_id: str) -> int:
     with registry.door.write(permit) as tx:
         # Who adds to a mail that waits holds the trail already: in the other order two would wait for each other.
         registry.database.lock(tx.connection, "audit")
-        done = reseal(tx, registry.vault, key_id)
-        tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": reseal.__name__[8:]})
+        done = _reseal(tx, registry.vault, sealed, key_id)
+        tx.record(Event.KEYS_ROTATE, resource=f"key:{key_id}", details={"sealed": done, "table": sealed.name})
     return done
 
 
-def _reseal_authenticators(tx: Transaction, vault: Vault, key_id: str) -> int:
-    rows = tx.connection.execute(
-        select(Authenticator.id, Authenticator.user_id, Authenticator.sealed_secret)
-        .where(Authenticator.key_id != key_id)
-        .limit(BATCH)
-        .with_for_update()
-    ).all()
-    for row_id, user_id, sealed in rows:
-        context = enrolment.seal_context(row_id, user_id)
-        fresh = vault.seal(vault.open(sealed, context), context)
-        values = {"sealed_secret": fresh, "key_id": key_id_of(fresh)}
-        tx.connection.execute(update(Authenticator).where(Authenticator.id == row_id).values(**values))
-    return len(rows)
-
-
-def _reseal_recovery_sets(tx: Transaction, vault: Vault, key_id: str) -> int:
-    rows = tx.connection.execute(
-        select(RecoverySet.id, RecoverySet.user_id, RecoverySet.sealed_key)
-        .where(RecoverySet.key_id != key_id)
-        .limit(BATCH)
-        .with_for_update()
-    ).all()
-    for row_id, user_id, sealed in rows:
-        context = recovery_codes.seal_context(row_id, user_id)
-        fresh = vault.seal(vault.open(sealed, context), context)
-        values = {"sealed_key": fresh, "key_id": key_id_of(fresh)}
-        tx.connection.execute(update(RecoverySet).where(RecoverySet.id == row_id).values(**values))
-    return len(rows)
-
-
-def _reseal_hand_offs(tx: Transaction, vault: Vault, key_id: str) -> int:
-    rows = tx.connection.execute(
-        select(HandOff.id, HandOff.sealed_secret).where(HandOff.key_id != key_id).limit(BATCH).with_for_update()
-    ).all()
-    for row_id, sealed in rows:
-        fresh = vault.seal(vault.open(sealed or b"", hand_offs.seal_context(row_id)), hand_offs.seal_context(row_id))
-        values = {"sealed_secret": fresh, "key_id": key_id_of(fresh)}
-        tx.connection.execute(update(HandOff).where(HandOff.id == row_id).values(**values))
-    return len(rows)
-
-
-def _reseal_mails(tx: Transaction, vault: Vault, key_id: str) -> int:
-    rows = tx.connection.execute(
-        select(Mail.id, Mail.sealed_body).where(Mail.key_id != key_id).limit(BATCH).with_for_update()
-    ).all()
-    for row_id, sealed in rows:
-        fresh = vault.seal(vault.open(sealed, mail.seal_context(row_id)), mail.seal_context(row_id))
-        values = {"sealed_body": fresh, "key_id": key_id_of(fresh)}
-        tx.connection.execute(update(Mail).where(Mail.id == row_id).values(**values))
-    return len(rows)
-
-
-def _reseal_instance_secrets(tx: Transaction, vault: Vault, key_id: str) -> int:
-    rows = tx.connection.execute(
-        select(InstanceSecret.name, InstanceSecret.sealed)
-        .where(InstanceSecret.key_id != key_id)
-        .limit(BATCH)
-        .with_for_update()
-    ).all()
-    for name, sealed in rows:
-        fresh = vault.seal(vault.open(sealed, instance_context(name)), instance_context(name))
-        values = {"sealed": fresh, "key_id": key_id_of(fresh)}
-        tx.connection.execute(update(InstanceSecret).where(InstanceSecret.name == name).values(**values))
+def _reseal(tx: Transaction, vault: Vault, sealed: Sealed, key_id: str) -> int:
+    """Seals a few rows again that are under another key. Returns how many; 0 when all are done."""
+    query = select(*sealed.row, sealed.secret).where(sealed.key_id != key_id)
+    rows = tx.connection.execute(query.limit(BATCH).with_for_update()).all()
+    for *row, secret in rows:
+        context = sealed.context(*row)
+        fresh = vault.seal(vault.open(secret, context), context)
+        values = {sealed.secret: fresh, sealed.key_id: key_id_of(fresh)}
+        tx.connection.execute(update(sealed.secret.class_).where(sealed.row[0] == row[0]).values(values))
     return len(rows)
 
 

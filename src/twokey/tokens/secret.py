@@ -10,19 +10,19 @@ import binascii
 import hashlib
 import re
 import secrets
-import string
+
+from twokey.vault import BASE62
 
 PREFIX = "npm_"
 RANDOM_LENGTH = 30
 CHECKSUM_LENGTH = 6
 SHOWN_LENGTH = 12
-_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _FORM = re.compile(rf"npm_([0-9A-Za-z]{{{RANDOM_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
 
 
 def new_secret() -> str:
     """A fresh token."""
-    body = "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_LENGTH))
+    body = "".join(secrets.choice(BASE62) for _ in range(RANDOM_LENGTH))
     return PREFIX + body + _checksum(body)
 
 
@@ -45,6 +45,6 @@ def shown(text: str) -> str:
 def _checksum(body: str) -> str:
     number, digits = binascii.crc32(body.encode()), ""
     for _ in range(CHECKSUM_LENGTH):
-        number, digit = divmod(number, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
+        number, digit = divmod(number, len(BASE62))
+        digits = BASE62[digit] + digits
     return digits

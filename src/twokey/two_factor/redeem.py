@@ -28,12 +28,12 @@ from twokey.two_factor import enrolment, key_ceremony, recovery_codes, security_
 from twokey.two_factor.key_ceremony import NotProved
 from twokey.two_factor.limits import RedeemLimits, account_key
 from twokey.two_factor.verdicts import Verdict
-from twokey.vault import Vault
+from twokey.vault import SECRET_LENGTH, Vault
 
 LONGEST_HEADER = 64
 _TOTP = re.compile(rb"[0-9]{6}")
 _RECOVERY = re.compile(rb"[0-9]{12}")
-_APPROVAL = re.compile(rf"[0-9A-Za-z]{{{hand_offs.SECRET_LENGTH}}}".encode())
+_APPROVAL = re.compile(rf"[0-9A-Za-z]{{{SECRET_LENGTH}}}".encode())
 ASK = "You must provide a one-time password: a one-time pass from your authenticator app, or a recovery code."
 
 

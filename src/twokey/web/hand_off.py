@@ -15,6 +15,7 @@ from twokey.http.answers import Answer
 from twokey.settings import is_loopback
 from twokey.tokens import tokens
 from twokey.tokens.tokens import Wish
+from twokey.vault import new_secret
 from twokey.web import render
 from twokey.web.visit import Visit
 
@@ -62,7 +63,7 @@ def decide(visit: Visit) -> Answer:
             wish = Wish(CredentialKind.LOGIN, f"{client_name(asked)} login {iso(tx.now)[:10]}"[: tokens.LONGEST_NAME])
             return tokens.mint(tx, permit.actor, wish, lifetimes)[0]
 
-        hand_offs.approve(tx, asked, registry.vault, login_token if login else hand_offs.new_secret)
+        hand_offs.approve(tx, asked, registry.vault, login_token if login else new_secret)
         if allow:
             hand_offs.allow_more(tx, asked)
     return render.page(visit, "hand_off_done.html", asked=asked, approved=True, client=client_name(asked))
