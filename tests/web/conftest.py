@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
+from tests.npm.conftest import make_npm
 from tests.support import accounts, pages
 from tests.support.accounts import Account
 from tests.support.server import Server
 
 MISSING = "Chromium is not installed (Debian: apt-get install chromium)"
+__all__ = ["make_npm"]  # a fixture of the npm tests
 PATIENCE = 30_000  # milliseconds; when to give up on a page, far above what one takes
 
 NewPage = Callable[..., Page]

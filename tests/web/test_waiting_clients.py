@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.npm.conftest import MakeNpm
 from tests.support import accounts, clients, packages
 from tests.support.accounts import Account
 from tests.support.npm import PATIENCE, Npm, Terminal
@@ -53,23 +54,7 @@ SOME_PUBLISHERS = pytest.mark.parametrize("client", ["npm12", "bun", *LONG])
 SOME_LOGINS = pytest.mark.parametrize("client", ["npm12", *LONG])
 
 
-@pytest.fixture
-def make_npm(clients: None, server: Server, tmp_path: Path) -> Iterator[Callable[[int], Npm]]:
-    """Makes clients, each with a home of its own; what still runs at the end is ended."""
-    made: list[Npm] = []
-
-    def make(version: int) -> Npm:
-        made.append(Npm(version, server, tmp_path / f"home-{len(made)}"))
-        return made[-1]
-
-    yield make
-    for npm in made:
-        npm.close()
-
-
-def begin(
-    make_npm: Callable[[int], Npm], client: str, args: list[str], cwd: Path, token: str = ""
-) -> tuple[Npm, Terminal]:
+def begin(make_npm: MakeNpm, client: str, args: list[str], cwd: Path, token: str = "") -> tuple[Npm, Terminal]:
     """The command, in a terminal, of a client that has the login token already where one is given."""
     version, _ = CLIENTS[client]
     npm = make_npm(version)
@@ -107,9 +92,7 @@ def keyed(server: Server, new_page: NewPage) -> tuple[Page, Account]:
 
 
 @LOGINS
-def test_login_through_the_browser(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path, client: str
-) -> None:
+def test_login_through_the_browser(make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path, client: str) -> None:
     page, account = keyed
     npm, terminal = begin(make_npm, client, ["login"], tmp_path)
     address, code = asked_for(terminal)
@@ -126,7 +109,7 @@ def test_login_through_the_browser(
     assert whoami.finish() == (0, f"{account.name}\n")
 
 
-def publish(make_npm: Callable[[int], Npm], client: str, account: Account, folder: Path) -> Terminal:
+def publish(make_npm: MakeNpm, client: str, account: Account, folder: Path) -> Terminal:
     """That client's publish of `folder`, in a terminal, with the account's login token."""
     extra = ["--no-git-checks"] if client == "pnpm" else []
     return begin(make_npm, client, ["publish", *extra], folder, account.token)[1]
@@ -134,7 +117,7 @@ def publish(make_npm: Callable[[int], Npm], client: str, account: Account, folde
 
 @PUBLISHERS
 def test_publish_approved_with_a_security_key(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path, client: str
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path, client: str
 ) -> None:
     page, account = keyed
     name = accounts.fresh_name("core")
@@ -158,7 +141,7 @@ def test_publish_approved_with_a_security_key(
 
 @SOME_PUBLISHERS
 def test_a_denied_publish_ends_with_the_reason(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path, client: str
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path, client: str
 ) -> None:
     page, account = keyed
     name = accounts.fresh_name("core")
@@ -174,7 +157,7 @@ def test_a_denied_publish_ends_with_the_reason(
 
 @SOME_LOGINS
 def test_a_denied_login_ends_without_a_token(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path, client: str
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path, client: str
 ) -> None:
     page, _ = keyed
     npm, terminal = begin(make_npm, client, ["login"], tmp_path)
@@ -188,9 +171,7 @@ def test_a_denied_login_ends_without_a_token(
     assert "denied in the browser" in text, text
 
 
-def test_pnpm_gets_nothing_where_it_was_denied(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path
-) -> None:
+def test_pnpm_gets_nothing_where_it_was_denied(make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path) -> None:
     page, account = keyed
     name = accounts.fresh_name("core")
     terminal = publish(make_npm, "pnpm", account, packages.write(tmp_path / "core", name))
@@ -209,7 +190,7 @@ def test_pnpm_gets_nothing_where_it_was_denied(
 
 @SOME_PUBLISHERS
 def test_a_publish_that_nobody_approves_ends(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path, client: str, complaints: list[str]
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path, client: str, complaints: list[str]
 ) -> None:
     page, account = keyed
     name = accounts.fresh_name("core")
@@ -225,9 +206,7 @@ def test_a_publish_that_nobody_approves_ends(
 
 
 @SOME_LOGINS
-def test_a_login_that_nobody_approves_ends(
-    make_npm: Callable[[int], Npm], server: Server, tmp_path: Path, client: str
-) -> None:
+def test_a_login_that_nobody_approves_ends(make_npm: MakeNpm, server: Server, tmp_path: Path, client: str) -> None:
     npm, terminal = begin(make_npm, client, ["login"], tmp_path)
     asked_for(terminal)
     server.advance(5 * 60)
@@ -238,7 +217,7 @@ def test_a_login_that_nobody_approves_ends(
 
 
 def test_another_users_approval_yields_that_users_token(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], new_page: NewPage, tmp_path: Path
+    make_npm: MakeNpm, keyed: tuple[Page, Account], new_page: NewPage, tmp_path: Path
 ) -> None:
     _, account = keyed
     npm, terminal = begin(make_npm, "npm12", ["login"], tmp_path)
@@ -255,7 +234,7 @@ def test_another_users_approval_yields_that_users_token(
 
 
 def test_another_user_cannot_approve_a_publish(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], new_page: NewPage, tmp_path: Path,
+    make_npm: MakeNpm, keyed: tuple[Page, Account], new_page: NewPage, tmp_path: Path,
     complaints: list[str],
 ) -> None:  # fmt: skip
     page, account = keyed
@@ -275,7 +254,7 @@ def test_another_user_cannot_approve_a_publish(
 
 
 def test_five_minutes_of_publishes_are_allowed_with_this_token_and_no_other(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path
 ) -> None:
     page, account = keyed
     names = [accounts.fresh_name("core") for _ in range(3)]
@@ -301,7 +280,7 @@ def test_five_minutes_of_publishes_are_allowed_with_this_token_and_no_other(
 
 
 def test_whoever_has_both_kinds_is_asked_at_the_prompt_until_they_choose_the_browser(
-    make_npm: Callable[[int], Npm], keyed: tuple[Page, Account], tmp_path: Path
+    make_npm: MakeNpm, keyed: tuple[Page, Account], tmp_path: Path
 ) -> None:
     page, account = keyed
     page.goto("/settings/~/2fa")
@@ -334,7 +313,7 @@ def test_whoever_has_both_kinds_is_asked_at_the_prompt_until_they_choose_the_bro
 
 
 def test_a_client_that_cannot_wait_is_told_what_to_do(
-    keyed: tuple[Page, Account], make_npm: Callable[[int], Npm], tmp_path: Path
+    keyed: tuple[Page, Account], make_npm: MakeNpm, tmp_path: Path
 ) -> None:
     """npm 6 knows no page: a recovery code is typed at its prompt."""
     _, account = keyed
