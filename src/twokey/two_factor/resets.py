@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.orm import aliased
 
 from twokey.accounts import users
@@ -50,9 +50,7 @@ def ask(tx: Transaction, name: str) -> int:
         raise Refused(f"A reset for {name} is under way already: another administrator may approve it.")
     due_at = tx.now + DELAY
     tx.connection.execute(
-        FactorReset.__table__.insert().values(  # type: ignore[attr-defined]
-            user_id=account.id, asked_by=tx.permit.actor, created_at=tx.now, due_at=due_at
-        )
+        insert(FactorReset).values(user_id=account.id, asked_by=tx.permit.actor, created_at=tx.now, due_at=due_at)
     )
     tx.record(Event.SECOND_FACTOR_RESET_ASK, account=name, resource=f"user:{name}", details={"due_at": due_at})
     return due_at
