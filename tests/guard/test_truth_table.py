@@ -15,6 +15,8 @@ from tests.guard.document import (
     DIFFERENCES,
     MINE,
     MODES,
+    ORGANISATION_ACTIONS,
+    OURS,
     PACKAGE_ACTIONS,
     PASSWORD_ON_NPM,
     cell_of,
@@ -22,8 +24,9 @@ from tests.guard.document import (
 from twokey.authority.actions import BY_LINK, Action, Code
 from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
+from twokey.authority.roles import OrganisationRole, PackageRole
 from twokey.guard.decide import Allow, ProofNeeded, Reason, Refuse, decide
-from twokey.guard.facts import Facts, Obstacle, PackageFacts
+from twokey.guard.facts import Facts, Obstacle, OrganisationFacts, PackageFacts
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Case:
             bypass_2fa=self.bypass,
             permission="read-write" if self.kind is Kind.GRANULAR else None,
             package=MINE if self.action in PACKAGE_ACTIONS else None,
+            organisation=OURS if self.action in ORGANISATION_ACTIONS else None,
+            orgs_permission="read-write" if self.kind is Kind.GRANULAR else None,
             administrator=True,
             password_proved=self.password,
             code_proved=self.code,
@@ -115,7 +120,7 @@ def test_an_ended_credential_may_do_nothing(action: Action) -> None:
 
 def test_a_sign_in_of_a_moment_ago_stands_for_the_password_where_a_login_is_approved_and_nowhere_else() -> None:
     for action in Action:
-        facts = Facts(action, Kind.SESSION, None, package=MINE if action in PACKAGE_ACTIONS else None)
+        facts = Case(action, Kind.SESSION, None, bypass=False, password=False, code=False).facts()
         later = "allowed" if action is Action.APPROVE_LOGIN else said(facts)
         assert said(replace(facts, just_signed_in=True)) == later
 
@@ -164,7 +169,7 @@ def test_a_quarantined_package_is_neither_read_nor_changed_by_anybody(action: Ac
         assert said(facts) == "refused", case
         if case.expected() != "refused":
             assert decide(facts) == Refuse(Reason.QUARANTINED), case
-        hidden = replace(MINE, owner=False, restricted=True, quarantined="it steals tokens")
+        hidden = replace(MINE, role=PackageRole.NONE, restricted=True, quarantined="it steals tokens")
         if case.expected() != "refused":
             assert decide(replace(case.facts(), package=hidden)) == Refuse(Reason.NOT_VISIBLE), case
 
@@ -182,7 +187,7 @@ def test_where_reading_needs_a_token_a_stranger_may_only_ping_log_in_and_sign_up
 @pytest.mark.parametrize("action", sorted(CHANGES))
 def test_who_does_not_own_a_package_changes_nothing_in_it(action: Action) -> None:
     for case in cases(action):
-        facts = replace(case.facts(), package=replace(MINE, owner=False))
+        facts = replace(case.facts(), package=replace(MINE, role=PackageRole.NONE))
         assert said(facts) == "refused", case
         if case.expected() != "refused":
             assert decide(facts) == Refuse(Reason.NOT_OWNER)
@@ -191,7 +196,7 @@ def test_who_does_not_own_a_package_changes_nothing_in_it(action: Action) -> Non
 @pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS))
 def test_a_restricted_package_is_not_there_for_who_may_not_know_of_it(action: Action) -> None:
     for case in cases(action):
-        facts = replace(case.facts(), package=replace(MINE, owner=False, restricted=True))
+        facts = replace(case.facts(), package=replace(MINE, role=PackageRole.NONE, restricted=True))
         if case.expected() != "refused":
             assert decide(facts) == Refuse(Reason.NOT_VISIBLE), case
         if case.kind is not Kind.ANONYMOUS:
@@ -199,9 +204,92 @@ def test_a_restricted_package_is_not_there_for_who_may_not_know_of_it(action: Ac
             assert said(owner) == case.expected(), case
 
 
+MANAGING = {Action.OWNERS, Action.ACCESS, Action.TRUST}
+
+
+@pytest.mark.parametrize("action", sorted(CHANGES))
+def test_who_may_write_to_a_package_publishes_and_who_manages_it_decides_about_others(action: Action) -> None:
+    for case, restricted in itertools.product(cases(action), (False, True)):
+        for role in PackageRole:
+            facts = replace(case.facts(), package=replace(MINE, role=role, restricted=restricted))
+            enough = role >= (PackageRole.MANAGE if action in MANAGING else PackageRole.WRITE)
+            assert said(facts) == (case.expected() if enough else "refused"), (case, role)
+
+
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS - CHANGES))
+def test_any_role_on_a_restricted_package_shows_it(action: Action) -> None:
+    for case in cases(action):
+        for role in (PackageRole.READ, PackageRole.WRITE):
+            if case.kind is not Kind.ANONYMOUS:
+                facts = replace(case.facts(), package=replace(MINE, role=role, restricted=True))
+                assert said(facts) == case.expected(), (case, role)
+
+
+NEEDED_ROLES = {
+    Action.READ_ORGANISATION: {"owner", "admin", "developer"},
+    Action.ORGANISATION: {"owner"},
+    Action.TEAMS: {"owner", "admin"},
+    Action.LEAVE_ORGANISATION: {"owner", "admin", "developer"},
+}
+
+
+@pytest.mark.parametrize("action", sorted(NEEDED_ROLES))
+def test_an_organisation_is_changed_by_the_roles_that_may_and_is_not_there_for_strangers(action: Action) -> None:
+    for case in cases(action):
+        for role in OrganisationRole:
+            facts = replace(case.facts(), organisation=OrganisationFacts(exists=True, role=role))
+            assert said(facts) == (case.expected() if role in NEEDED_ROLES[action] else "refused"), (case, role)
+        for nothing in (OrganisationFacts(exists=True), OrganisationFacts(exists=False)):
+            if case.expected() != "refused":
+                assert decide(replace(case.facts(), organisation=nothing)) == Refuse(Reason.NOT_VISIBLE), case
+
+
+@pytest.mark.parametrize("action", sorted(ORGANISATION_ACTIONS))
+@pytest.mark.parametrize("permission", ["read-only", "no-access", None])
+def test_a_granular_token_does_to_an_organisation_what_its_permission_says(
+    action: Action, permission: str | None
+) -> None:
+    for mode in MODES:
+        case = Case(action, Kind.GRANULAR, mode, bypass=False, password=False, code=True)
+        allowed = action is Action.READ_ORGANISATION and permission == "read-only"
+        expected = case.expected() if allowed else "refused"
+        assert said(replace(case.facts(), orgs_permission=permission)) == expected, case
+
+
+def test_a_team_is_granted_a_package_by_who_manages_it_and_is_in_the_organisation() -> None:
+    facts = Facts(Action.ACCESS, Kind.LOGIN, Mode.AUTH_ONLY, package=MINE, organisation=OURS)
+    assert decide(facts) == Allow()
+    assert decide(replace(facts, organisation=replace(OURS, role=OrganisationRole.DEVELOPER))) == Allow()
+    assert decide(replace(facts, organisation=replace(OURS, role=None))) == Refuse(Reason.NOT_VISIBLE)
+    assert decide(replace(facts, package=replace(MINE, role=PackageRole.WRITE))) == Refuse(Reason.NOT_OWNER)
+
+
+def test_an_organisation_that_asks_for_2fa_refuses_accounts_without_but_lets_them_read_and_leave() -> None:
+    strict, package = replace(OURS, require_2fa=True), replace(MINE, organisation_requires_2fa=True)
+    touched = CHANGES | {Action.ORGANISATION, Action.TEAMS}
+    for action in sorted(PACKAGE_ACTIONS | ORGANISATION_ACTIONS):
+        for case in cases(action):
+            facts = case.facts()
+            facts = replace(
+                facts, package=facts.package and package, organisation=facts.organisation and strict
+            )  # fmt: skip
+            without = case.kind in ACCOUNTS and case.mode is None and case.expected() != "refused"
+            if without and action in touched:
+                assert decide(facts) == Refuse(Reason.ORGANISATION_REQUIRES_2FA), case
+            else:
+                assert said(facts) == case.expected(), case
+
+
+def test_an_organisation_is_started_by_administrators_alone_where_the_setting_says_so() -> None:
+    facts = Facts(Action.CREATE_ORGANISATION, Kind.SESSION, None, organisation=OrganisationFacts(exists=False))
+    assert decide(facts) == Allow()
+    assert decide(replace(facts, new_scopes_by_admins=True)) == Refuse(Reason.SCOPE_ADMINS)
+    assert decide(replace(facts, new_scopes_by_admins=True, administrator=True)) == Allow()
+
+
 @pytest.mark.parametrize("action", sorted(CHANGES))
 def test_what_is_not_there_is_published_or_staged_and_nothing_else(action: Action) -> None:
-    missing = PackageFacts(exists=False, restricted=False, owner=False, mfa="none")
+    missing = PackageFacts(exists=False, restricted=False, role=PackageRole.NONE, mfa="none")
     for case in cases(action):
         expected = case.expected() if action in (Action.PUBLISH, Action.STAGE) else "refused"
         assert said(replace(case.facts(), package=missing)) == expected, case
@@ -278,7 +366,7 @@ WAYS_IN = {
 }  # fmt: skip
 READING = {
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS,
+    Action.LIST_TOKENS, Action.READ_ORGANISATION,
 }  # fmt: skip
 
 

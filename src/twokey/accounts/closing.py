@@ -14,6 +14,7 @@ from twokey.audit.transaction import Transaction
 from twokey.db.schema import Owner, Package, Session, User, Version
 from twokey.db.schema_mail import Device, MailLink
 from twokey.errors import Refused
+from twokey.orgs import orgs
 from twokey.packages import packages
 from twokey.tokens import tokens
 from twokey.two_factor import enrolment
@@ -41,9 +42,10 @@ def only_owned(connection: Connection, user_id: int) -> list[str]:
 def close(tx: Transaction, user_id: int, outbox: Outbox) -> None:
     """Closes the account of whoever acts: credentials and personal data go, the name stays taken, a last mail goes out.
 
-    Raises Refused while it is the only owner of a package that exists, and names them.
+    Raises Refused while it is the only owner of a package that exists, or of an organisation, and names them.
     """
     connection = tx.connection
+    orgs.hold_of(connection, user_id)
     mine = list(
         connection.execute(
             select(Owner.package_id).where(Owner.user_id == user_id).order_by(Owner.package_id)
@@ -57,11 +59,18 @@ def close(tx: Transaction, user_id: int, outbox: Outbox) -> None:
         raise Refused(
             f"You are the only owner of {names}: make somebody else an owner (npm owner add), or unpublish, first."
         )
+    organisations = orgs.only_owner_of(connection, user_id)
+    if organisations:
+        raise Refused(
+            f"You are the only owner of the organisation {organisations[0]}: make somebody else one (npm org set "
+            f"{organisations[0]} USER owner), or delete it, first."
+        )
     _take_leave(tx, user_id, outbox)
     tokens.revoke_all(tx, user_id)
     enrolment.disable(tx, user_id, Event.ACCOUNT_CLOSE)
     connection.execute(delete(Session).where(Session.user_id == user_id))
     connection.execute(delete(Owner).where(Owner.user_id == user_id))
+    orgs.leave_all(connection, user_id)
     connection.execute(delete(MailLink).where(MailLink.user_id == user_id))
     connection.execute(delete(Device).where(Device.user_id == user_id))
     connection.execute(

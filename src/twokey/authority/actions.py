@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from twokey.authority.principal import CredentialKind, Mode
+from twokey.authority.roles import MANAGERS, OrganisationRole
 
 
 class Action(StrEnum):
@@ -42,7 +43,11 @@ class Action(StrEnum):
     UNPUBLISH = "package:unpublish"
     OWNERS = "package:owners"
     ACCESS = "package:access"
+    READ_ORGANISATION = "organisation:read"
+    CREATE_ORGANISATION = "organisation:create"
     ORGANISATION = "organisation:change"
+    TEAMS = "organisation:teams"
+    LEAVE_ORGANISATION = "organisation:leave"
     TRUST = "package:trust"
     CREATE_TOKEN = "token:create"
     REVOKE_TOKEN = "token:revoke"
@@ -128,7 +133,11 @@ package:deprecate    | -         | Y      | Y         | O               | mode  
 package:unpublish    | -         | Y      | Y         | O               | mode    | -          | scope O    | -         | -        | -
 package:owners       | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
 package:access       | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
-organisation:change  | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
+organisation:read    | -         | Y      | Y         | Y               | Y       | Y          | scope      | Y         | -        | -
+organisation:create  | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
+organisation:change  | -         | Y      | Y         | O               | -       | -          | scope O    | -         | -        | -
+organisation:teams   | -         | Y      | Y         | O               | -       | -          | scope O    | -         | -        | -
+organisation:leave   | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
 package:trust        | -         | P      | O         | O               | -       | -          | -          | -         | -        | -
 token:create         | -         | P      | O +p      | O +p            | -       | -          | -          | -         | -        | -
 token:revoke         | -         | Y      | O         | O               | -       | -          | -          | -         | -        | -
@@ -202,6 +211,15 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
+# Of those, what takes the right to manage the package, not only to write to it.
+MANAGES_PACKAGE = frozenset({Action.OWNERS, Action.ACCESS, Action.TRUST})
+# What is done to an organisation, and which of its roles may.
+MANAGES_ORGANISATION = {
+    Action.ORGANISATION: (OrganisationRole.OWNER,),
+    Action.TEAMS: MANAGERS,
+    Action.LEAVE_ORGANISATION: tuple(OrganisationRole),
+}
+
 # What the holder of a mailed link may do, whoever that is: the door looks at the link.
 BY_LINK = frozenset({Action.RESET_PASSWORD, Action.VERIFY_EMAIL, Action.UNDO_EMAIL})
 # Rows of the administration pages: besides the cell they take an administrator.
@@ -211,7 +229,7 @@ IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Actio
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS,
+    Action.LIST_TOKENS, Action.READ_ORGANISATION,
 })  # fmt: skip
 
 _KIND_COLUMNS = {

@@ -13,7 +13,8 @@ from twokey.authority.principal import Caller
 class Target:
     """What an action is aimed at: an account, a package, a token, or nothing more than the registry.
 
-    `package` is the full name, `scope` its scope without the `@`. `tag` and `version` only tell the trail more;
+    `package` is the full name, `scope` its scope without the `@`, `organisation` a name without `@`.
+    `tag` and `version` only tell the trail more;
     `invitation` is the id of the one that a sign-up came with.
     """
 
@@ -24,11 +25,15 @@ class Target:
     tag: str | None = None
     token: str | None = None
     invitation: int | None = None
+    organisation: str | None = None
+    team: str | None = None
 
     def __str__(self) -> str:
         """The target as the trail names it."""
         if self.package is not None:
             return f"package:{self.package}" + (f"@{self.version}" if self.version else "")
+        if self.organisation is not None:
+            return f"team:{self.organisation}:{self.team}" if self.team else f"organisation:{self.organisation}"
         if self.token is not None:
             return f"token:{self.token}"
         return f"user:{self.account}" if self.account is not None else "registry"

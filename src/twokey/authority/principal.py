@@ -45,7 +45,8 @@ class TokenLimits:
     """What a token is limited to, below what its user may do.
 
     `permission` is None for a classic token, else npm's `read-only`, `read-write`, `read-write-stage-only` or
-    `no-access`. `cidr` holds networks as text; empty means any address.
+    `no-access`; `orgs_permission` is that of the organisations in `orgs`. `cidr` holds networks as text; empty
+    means any address.
     """
 
     cidr: tuple[str, ...] = ()
@@ -54,6 +55,14 @@ class TokenLimits:
     packages_all: bool = True
     permission: str | None = None
     bypass_2fa: bool = False
+    orgs: tuple[str, ...] = ()
+    orgs_permission: str | None = None
+
+    def covers_organisation(self, organisation: str) -> bool:
+        """Whether the organisation (without `@`) is within the token's; a classic token has no such limit."""
+        if self.permission is None:
+            return True
+        return organisation in self.orgs and self.orgs_permission not in (None, "no-access")
 
     def covers(self, package: str, scope: str | None) -> bool:
         """Whether the package (full name; its scope without `@`) is within the token's packages and scopes."""

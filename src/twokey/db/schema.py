@@ -191,12 +191,14 @@ class InterruptedForm(Table):
 
 
 class Organisation(Table):
-    """The owner of a scope that is no user's. Members, teams and pages come with a later step."""
+    """The owner of a scope that is no user's. `new_packages`: what every member may do with those made from now on."""
 
     __tablename__ = "organisations"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
+    require_2fa: Mapped[bool] = mapped_column(default=False, server_default=false())
+    new_packages: Mapped[str] = mapped_column(Text, default="read-write", server_default="read-write")
     created_at: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -206,7 +208,7 @@ class Member(Table):
     __tablename__ = "members"
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(Text)
 
 
@@ -218,6 +220,7 @@ class Package(Table):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
     canonical: Mapped[str] = mapped_column(Text, index=True)
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"), index=True)  # that of its scope
     revision: Mapped[int] = mapped_column(BigInteger)
     access: Mapped[str] = mapped_column(Text)
     mfa: Mapped[str] = mapped_column(Text)

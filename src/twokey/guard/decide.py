@@ -9,6 +9,8 @@ from twokey.authority.actions import (
     ADMINISTRATION,
     CHANGES_PACKAGE,
     IN_BROWSER,
+    MANAGES_ORGANISATION,
+    MANAGES_PACKAGE,
     READS,
     Action,
     Code,
@@ -18,7 +20,8 @@ from twokey.authority.actions import (
     rule,
 )
 from twokey.authority.principal import CredentialKind, Mode
-from twokey.guard.facts import Facts
+from twokey.authority.roles import OrganisationRole, PackageRole
+from twokey.guard.facts import Facts, OrganisationFacts
 
 
 class Reason(StrEnum):
@@ -36,6 +39,9 @@ class Reason(StrEnum):
     OBSTACLE = "obstacle"
     PACKAGE_POLICY = "package-policy"
     PACKAGE_REQUIRES_2FA = "package-requires-2fa"
+    ORGANISATION_ROLE = "organisation-role"
+    ORGANISATION_REQUIRES_2FA = "organisation-requires-2fa"
+    SCOPE_ADMINS = "scope-admins"
     SITE_REQUIRES_2FA = "site-requires-2fa"
     LAST_FACTOR = "last-factor"
     SIGNUP_CLOSED = "signup-closed"
@@ -106,7 +112,7 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
 
 def _by_target(facts: Facts, found: Rule) -> Reason | None:
     package = facts.package
-    if package is not None and package.restricted and package.exists and not package.owner:
+    if package is not None and package.restricted and package.exists and package.role is PackageRole.NONE:
         # To a stranger who publishes it is as if it were not there: the same answer as for a free name in that scope.
         return Reason.OBSTACLE if package.obstacle is not None else Reason.NOT_VISIBLE
     # The limits of a token hold whatever column it falls into; a person's credential and a classic token have none.
@@ -116,14 +122,30 @@ def _by_target(facts: Facts, found: Rule) -> Reason | None:
         return Reason.PERMISSION
     if package is not None and package.exists and package.quarantined is not None:
         return Reason.QUARANTINED
+    if facts.organisation is not None:
+        refusal = _by_organisation(facts, facts.organisation)
+        if refusal is not None:
+            return refusal
     if package is None or facts.action not in CHANGES_PACKAGE:
         return None
     if not package.exists and facts.action not in (Action.PUBLISH, Action.STAGE):
         return Reason.NOT_VISIBLE
     if package.obstacle is not None:
         return Reason.OBSTACLE
-    if package.exists and not package.owner:
+    needed = PackageRole.MANAGE if facts.action in MANAGES_PACKAGE else PackageRole.WRITE
+    if package.exists and package.role < needed:
         return Reason.NOT_OWNER
+    return None
+
+
+def _by_organisation(facts: Facts, organisation: OrganisationFacts) -> Reason | None:
+    """Members alone know who else is in an organisation; its roles decide who changes it."""
+    if facts.action is Action.CREATE_ORGANISATION:
+        return Reason.SCOPE_ADMINS if facts.new_scopes_by_admins and not facts.administrator else None
+    if organisation.role is None:
+        return Reason.NOT_VISIBLE
+    if organisation.role not in MANAGES_ORGANISATION.get(facts.action, tuple(OrganisationRole)):
+        return Reason.ORGANISATION_ROLE
     return None
 
 
@@ -131,6 +153,8 @@ def _permitted(facts: Facts, found: Rule) -> bool:
     """Whether a granular token's permission reaches that far."""
     if facts.permission is None or facts.kind is not CredentialKind.GRANULAR or not found.scoped:
         return True
+    if facts.organisation is not None and facts.package is None:
+        return facts.orgs_permission in (("read-only", "read-write") if facts.action in READS else ("read-write",))
     if facts.action in READS:
         return facts.permission != "no-access"
     if facts.action is Action.STAGE:
@@ -150,6 +174,8 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
         return Reason.PACKAGE_POLICY
     if changes and _guarded(facts) and not bypasses and facts.mode is None:
         return Reason.PACKAGE_REQUIRES_2FA
+    if _organisation_requires_2fa(facts, where):
+        return Reason.ORGANISATION_REQUIRES_2FA
     if facts.removes_last_factor and (facts.require_2fa != "off" or facts.owns_guarded_package):
         return Reason.LAST_FACTOR
     missing = facts.mode is None and where not in (Column.ANONYMOUS, Column.OPERATOR, Column.WORKLOAD)
@@ -185,6 +211,17 @@ def _code(facts: Facts, where: Column, found: Rule) -> Code:
     if facts.action in CHANGES_PACKAGE and _guarded(facts) and person and code is Code.NEVER:
         return Code.RECENT
     return code
+
+
+def _organisation_requires_2fa(facts: Facts, where: Column) -> bool:
+    """Whether the caller changes what is an organisation's that asks for a second factor, and has none."""
+    if facts.mode is not None or where in (Column.ANONYMOUS, Column.OPERATOR, Column.WORKLOAD):
+        return False
+    package, organisation = facts.package, facts.organisation
+    if facts.action in CHANGES_PACKAGE and package is not None and package.organisation_requires_2fa:
+        return True
+    changes = facts.action in MANAGES_ORGANISATION and facts.action is not Action.LEAVE_ORGANISATION
+    return changes and organisation is not None and organisation.require_2fa
 
 
 def _guarded(facts: Facts) -> bool:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
 from twokey.accounts import invitations, mail_links, sessions, users
-from twokey.authority.actions import BY_LINK, READS, Action
+from twokey.authority.actions import BY_LINK, MANAGES_ORGANISATION, READS, Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Mode, Principal
+from twokey.authority.roles import OrganisationRole, PackageRole
 from twokey.clock import DAY, MINUTE
-from twokey.db.schema import Owner, Package, User
+from twokey.db.schema import Organisation, Owner, Package, User
 from twokey.guard import site
 from twokey.orgs import orgs
-from twokey.packages import packages
+from twokey.packages import access as roles
 from twokey.packages.names import PackageName
 from twokey.settings import Settings
 from twokey.tokens import tokens
@@ -41,11 +42,21 @@ class PackageFacts:
 
     exists: bool
     restricted: bool
-    owner: bool
+    role: PackageRole
     mfa: str
     obstacle: Obstacle | None = None
     close_to: str | None = None
     quarantined: str | None = None  # the reason
+    organisation_requires_2fa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationFacts:
+    """What matters of the organisation that is the target. `role`: what the caller is in it."""
+
+    exists: bool
+    role: OrganisationRole | None = None
+    require_2fa: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,9 @@ class Facts:
     covered: bool = True
     permission: str | None = None
     package: PackageFacts | None = None
+    organisation: OrganisationFacts | None = None
+    orgs_permission: str | None = None
+    new_scopes_by_admins: bool = False
     administrator: bool = False
     signup_open: bool = True
     signup_by_invitation: bool = False
@@ -83,7 +97,7 @@ class Facts:
 def needs_database(caller: Caller, action: Action, target: Target) -> bool:
     """Whether anything of the question is kept in the database: a ping by nobody is answered while it is away."""
     kept = action in (Action.LOG_IN, Action.SIGN_UP) or action in BY_LINK
-    return caller.principal.user_id is not None or target.package is not None or kept
+    return caller.principal.user_id is not None or bool(target.package or target.organisation) or kept
 
 
 def gather(
@@ -107,12 +121,18 @@ def gather(
     principal = caller.principal
     account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
-    package = None
+    organisation, package = None, None
+    if connection is not None and (target.organisation or target.scope):
+        organisation = _organisation(connection, caller, action, target, locked)
     if connection is not None and target.package is not None:
         package = _package(connection, caller, action, target, settings, at, locked)
+        if organisation is not None and organisation.require_2fa and target.organisation is None:
+            package = replace(package, organisation_requires_2fa=True)
     asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
     current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)
     covered = target.package is None or limits.covers(target.package, target.scope)
+    if target.organisation is not None and target.package is None:
+        covered = limits.covers_organisation(target.organisation)
     return Facts(
         action=action,
         kind=principal.kind,
@@ -122,6 +142,9 @@ def gather(
         covered=covered,
         permission=limits.permission,
         package=package,
+        organisation=organisation if target.organisation is not None else None,
+        orgs_permission=limits.orgs_permission,
+        new_scopes_by_admins=settings.scope_creation == "admins",
         administrator=account.administrator,
         signup_open=current.signup == "open",
         signup_by_invitation=current.signup == "invite",
@@ -194,6 +217,27 @@ def proves_login(caller: Caller, action: Action, target: Target) -> bool:
     return action is Action.LOG_IN and login_of is not None and login_of == target.account
 
 
+def _organisation(
+    connection: Connection, caller: Caller, action: Action, target: Target, locked: bool
+) -> OrganisationFacts | None:
+    """The organisation that is the target, or the one of the package's scope.
+
+    Locked before the package, and shared unless it is to be changed itself: publishes do not wait for each other.
+    """
+    query = select(Organisation.id, Organisation.require_2fa).where(
+        Organisation.name == (target.organisation or target.scope)
+    )
+    if locked:
+        changes = action in MANAGES_ORGANISATION
+        query = query.with_for_update(key_share=True) if changes else query.with_for_update(read=True)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return OrganisationFacts(False)
+    user_id = caller.principal.user_id
+    role = None if user_id is None else orgs.role_of(connection, row[0], user_id)
+    return OrganisationFacts(True, role, row[1])
+
+
 def _package(
     connection: Connection, caller: Caller, action: Action, target: Target, settings: Settings, at: int, locked: bool
 ) -> PackageFacts:
@@ -201,30 +245,34 @@ def _package(
     user_id = caller.principal.user_id
     query = select(
         Package.id, Package.access, Package.mfa, Package.unpublished_at, Package.quarantined_at,
-        Package.quarantine_reason,
+        Package.quarantine_reason, Package.organisation_id,
     ).where(Package.name == str(name))  # fmt: skip
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
         obstacle, close_to = (None, None)
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
-        return PackageFacts(False, False, False, "none", obstacle, close_to)
-    package_id, access, mfa, unpublished_at, quarantined_at, reason = row
-    owner = user_id is not None and packages.is_owner(connection, package_id, user_id)
+        return PackageFacts(False, False, PackageRole.NONE, "none", obstacle, close_to)
+    package_id, access, mfa, unpublished_at, quarantined_at, reason, organisation_id = row
+    role = PackageRole.NONE
+    if user_id is not None:
+        role = roles.role_of(connection, package_id, organisation_id, user_id)
+    stranger = role is PackageRole.NONE and user_id is not None
     if unpublished_at is None:
         obstacle, close_to = (None, None)
-        if access == "restricted" and not owner and user_id is not None and action in (Action.PUBLISH, Action.STAGE):
+        if access == "restricted" and stranger and action in (Action.PUBLISH, Action.STAGE):
+            assert user_id is not None
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
         quarantined = None if quarantined_at is None else reason or ""
-        return PackageFacts(True, access == "restricted", owner, mfa, obstacle, close_to, quarantined)
+        return PackageFacts(True, access == "restricted", role, mfa, obstacle, close_to, quarantined)
     if at < unpublished_at + COOLDOWN:
-        return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.COOLDOWN)
-    if at < unpublished_at + OWNERS_ONLY and not owner:
-        return PackageFacts(False, access == "restricted", owner, mfa, Obstacle.FORMER_OWNERS)
+        return PackageFacts(False, access == "restricted", role, mfa, Obstacle.COOLDOWN)
+    if at < unpublished_at + OWNERS_ONLY and role < PackageRole.WRITE:
+        return PackageFacts(False, access == "restricted", role, mfa, Obstacle.FORMER_OWNERS)
     obstacle, close_to = (None, None)
-    if not owner and user_id is not None:
+    if role < PackageRole.WRITE and user_id is not None:
         obstacle, close_to = _obstacle(connection, name, user_id, settings)
-    return PackageFacts(False, access == "restricted", owner, mfa, obstacle, close_to)
+    return PackageFacts(False, access == "restricted", role, mfa, obstacle, close_to)
 
 
 def _obstacle(
@@ -236,6 +284,7 @@ def _obstacle(
                 return Obstacle.SCOPE_ADMINS, None
         elif not orgs.may_create_in_scope(connection, name.scope, user_id):
             return Obstacle.SCOPE_OWNED, None
+        return None, None  # within one scope everything is of one owner
     mine = select(Owner.package_id).where(Owner.user_id == user_id)
     close_to = connection.execute(
         select(Package.name)
@@ -246,10 +295,13 @@ def _obstacle(
 
 
 def _owns_guarded(connection: Connection, caller: Caller) -> bool:
-    """Whether the caller owns a package whose own policy asks for a second factor."""
+    """Whether the caller owns a package, or is in an organisation, that asks for a second factor."""
     query = (
         select(Package.id)
         .join(Owner, Owner.package_id == Package.id)
         .where(Owner.user_id == caller.principal.user_id, Package.mfa != "none", Package.unpublished_at.is_(None))
     )
-    return connection.execute(query.limit(1)).one_or_none() is not None
+    if connection.execute(query.limit(1)).one_or_none() is not None:
+        return True
+    user_id = caller.principal.user_id
+    return user_id is not None and orgs.requiring_2fa(connection, user_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import TOKEN_NAMES, CredentialKind, Principal
+from twokey.authority.roles import PackageRole
 from twokey.errors import NotFound, Refused, TwokeyError, Unauthenticated
 from twokey.guard.decide import Reason
 from twokey.guard.facts import Facts, Obstacle
@@ -23,7 +24,11 @@ VERBS = {
     Action.UNPUBLISH: "unpublish",
     Action.OWNERS: "change owners",
     Action.ACCESS: "change access",
+    Action.READ_ORGANISATION: "look into organisations",
+    Action.CREATE_ORGANISATION: "make organisations",
     Action.ORGANISATION: "change organisations and teams",
+    Action.TEAMS: "change organisations and teams",
+    Action.LEAVE_ORGANISATION: "leave organisations",
     Action.TRUST: "change trusted publishers",
     Action.CREATE_TOKEN: "create tokens",
     Action.REVOKE_TOKEN: "revoke other tokens",
@@ -78,18 +83,40 @@ def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target
         Reason.CREDENTIAL_KIND: f"{kind} cannot {verb}, with or without a one-time password: {_instead(principal)}.",
         Reason.NEEDS_2FA_ON: f"Two-factor authentication is off for this account: {ENABLE} first.",
         Reason.NEEDS_2FA_OFF: "Two-factor authentication is already on for this account.",
-        Reason.NOT_COVERED: f"This token is not for {target.package}: make one that covers it, or use another.",
-        Reason.PERMISSION: f"This token's permission is {principal.limits.permission}: it cannot {verb}.",
-        Reason.NOT_OWNER: f"You are not an owner of {target.package}: ask one of them (npm owner ls {target.package}).",
+        Reason.NOT_COVERED: f"This token is not for {target.package or target.organisation}: "
+        "make one that covers it, or use another.",
+        Reason.PERMISSION: f"This token's permission is {_permission(facts, principal)}: it cannot {verb}.",
+        Reason.NOT_OWNER: _not_owner(facts, target),
+        Reason.ORGANISATION_ROLE: f"That takes {_ROLES[facts.action is Action.TEAMS]} of {target.organisation}: "
+        f"ask one of them (npm org ls {target.organisation}).",
+        Reason.ORGANISATION_REQUIRES_2FA: f"The organisation {target.organisation or target.scope} asks its members "
+        f"for two-factor authentication: {ENABLE} first.",
+        Reason.SCOPE_ADMINS: "Only administrators may start an organisation on this registry: ask one.",
         Reason.PACKAGE_POLICY: f"The 2FA policy of {target.package} (mfa=publish) disallows tokens that bypass 2FA: "
         "publish with npm login and a one-time password.",
         Reason.PACKAGE_REQUIRES_2FA: f"{target.package} asks its owners for two-factor authentication: {ENABLE} first.",
         Reason.SITE_REQUIRES_2FA: f"This registry asks for two-factor authentication: {ENABLE} first.",
-        Reason.LAST_FACTOR: "This registry, or a package that you own, asks for two-factor authentication: "
+        Reason.LAST_FACTOR: "This registry, or a package or organisation of yours, asks for two-factor authentication: "
         "the last factor cannot be removed.",
         Reason.SIGNUP_CLOSED: SIGNUP["closed"],
         Reason.INVITATION_NEEDED: SIGNUP["invite"],
     }[reason]
+
+
+_ROLES = {False: "an owner", True: "an owner or admin"}
+
+
+def _permission(facts: Facts, principal: Principal) -> str | None:
+    limits = principal.limits
+    return f"{limits.orgs_permission or 'no-access'} for organisations" if facts.organisation else limits.permission
+
+
+def _not_owner(facts: Facts, target: Target) -> str:
+    """Whoever may write to the package but not manage it is told that, and not that they own nothing of it."""
+    where = f"ask one of them (npm owner ls {target.package})"
+    if facts.package is not None and facts.package.role is PackageRole.WRITE:
+        return f"You may publish {target.package}, but only its owners may {VERBS[facts.action]}: {where}."
+    return f"You are not an owner of {target.package}: {where}."
 
 
 def _instead(principal: Principal) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twokey.authority.actions import Action
 from twokey.http.routing import Guarded
-from twokey.npm_api import health, login, packages, profile, publish, search, secret_report, tokens
+from twokey.npm_api import access, health, login, orgs, packages, profile, publish, search, secret_report, tokens
 
 PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
 
@@ -30,6 +30,24 @@ ROUTES = (
     Guarded("PUT", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
     Guarded("POST", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
     Guarded("DELETE", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.remove_dist_tag),
+    Guarded("GET", "/-/package/{name:package}/visibility", (Action.READ_PACKAGE,), access.visibility),
+    Guarded("GET", "/-/package/{name:package}/access", (Action.READ_PACKAGE,), access.status),
+    Guarded("POST", "/-/package/{name:package}/access", (Action.ACCESS,), access.change),
+    Guarded("GET", "/-/package/{name:package}/collaborators", (Action.READ_PACKAGE,), access.collaborators),
+    Guarded("GET", "/-/user/{user:part}/package", (Action.SEARCH,), access.of_user),
+    Guarded("GET", "/-/org/{organisation:part}/package", (Action.SEARCH,), access.of_organisation),
+    Guarded("GET", "/-/org/{organisation:part}/user", (Action.READ_ORGANISATION,), orgs.members),
+    Guarded("PUT", "/-/org/{organisation:part}/user", (Action.ORGANISATION,), orgs.set_member),
+    Guarded("DELETE", "/-/org/{organisation:part}/user", (Action.ORGANISATION, Action.LEAVE_ORGANISATION), orgs.remove_member),
+    Guarded("GET", "/-/org/{organisation:part}/team", (Action.READ_ORGANISATION,), orgs.teams_of),
+    Guarded("PUT", "/-/org/{organisation:part}/team", (Action.TEAMS,), orgs.create_team),
+    Guarded("DELETE", "/-/team/{organisation:part}/{team:part}", (Action.TEAMS,), orgs.remove_team),
+    Guarded("GET", "/-/team/{organisation:part}/{team:part}/user", (Action.READ_ORGANISATION,), orgs.team_members),
+    Guarded("PUT", "/-/team/{organisation:part}/{team:part}/user", (Action.TEAMS,), orgs.add_to_team),
+    Guarded("DELETE", "/-/team/{organisation:part}/{team:part}/user", (Action.TEAMS,), orgs.remove_from_team),
+    Guarded("GET", "/-/team/{organisation:part}/{team:part}/package", (Action.READ_ORGANISATION,), access.of_team),
+    Guarded("PUT", "/-/team/{organisation:part}/{team:part}/package", (Action.ACCESS,), access.grant),
+    Guarded("DELETE", "/-/team/{organisation:part}/{team:part}/package", (Action.ACCESS,), access.revoke),
     Guarded("GET", "/{name:package}/-/{file:part}", (Action.READ_PACKAGE,), packages.tarball),
     Guarded("DELETE", "/{name:package}/-/{file:part}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_tarball),
     Guarded("PUT", "/{name:package}/-rev/{revision:part}", PUT_ACTIONS, publish.put, body_limit=None),

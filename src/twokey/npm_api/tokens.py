@@ -16,10 +16,11 @@ from twokey.tokens import limits, tokens
 from twokey.tokens.tokens import Listed, Wish
 
 PAGE = 100
-GRANULAR = ("packages", "packages_all", "scopes", "packages_and_scopes_permission")
+OF_PACKAGES = ("packages", "packages_all", "scopes", "packages_and_scopes_permission")
+GRANULAR = (*OF_PACKAGES, "orgs", "orgs_permission")
 KNOWN = frozenset({
     *GRANULAR, "password", "readonly", "automation", "cidr_whitelist", "name", "description", "token_description",
-    "orgs", "orgs_permission", "expires", "bypass_2fa",
+    "expires", "bypass_2fa",
 })  # fmt: skip
 
 
@@ -75,8 +76,6 @@ def _wish(call: Call, body: dict[str, object]) -> Wish:
     unknown = sorted(set(body) - KNOWN)
     if unknown:
         raise Invalid(f"A token has no field {unknown[0]!r}.")
-    if body.get("orgs") or optional_string(body, "orgs_permission", max_length=32) not in (None, "no-access"):
-        raise Invalid("Permissions for organisations are not enforced here yet: make the token without them.")
     kind, allowed = _kind_and_limits(body)
     label = "automation" if kind is CredentialKind.AUTOMATION else kind.value
     name = optional_string(body, "name", max_length=256) or f"{label} {iso(call.registry.clock.now())[:10]}"
@@ -97,7 +96,7 @@ def _kind_and_limits(body: dict[str, object]) -> tuple[CredentialKind, TokenLimi
     bypass = optional_bool(body, "bypass_2fa") or optional_bool(body, "automation") or False
     ranges = optional_string_list(body, "cidr_whitelist", max_items=limits.MOST_NETWORKS, max_length=64) or []
     cidr = limits.networks(ranges)
-    granular = any(body.get(key) not in (None, [], False) for key in GRANULAR)
+    granular = _says(body, GRANULAR)
     if read_only:
         if bypass or granular:
             raise Invalid("A read-only token has no other permission: leave readonly out, or the rest.")
@@ -109,11 +108,21 @@ def _kind_and_limits(body: dict[str, object]) -> tuple[CredentialKind, TokenLimi
 
 
 def _granular_limits(body: dict[str, object], cidr: tuple[str, ...], bypass: bool) -> TokenLimits:
-    permission = optional_string(body, "packages_and_scopes_permission", max_length=32) or "read-write"
+    orgs = optional_string_list(body, "orgs", max_items=limits.MOST_ORGANISATIONS, max_length=214) or []
+    # Who names organisations only, asks for nothing in their packages.
+    default = "read-write" if _says(body, OF_PACKAGES) else "no-access"
+    permission = optional_string(body, "packages_and_scopes_permission", max_length=32) or default
     packages = optional_string_list(body, "packages", max_items=limits.MOST_NAMES, max_length=214) or []
     scopes = optional_string_list(body, "scopes", max_items=limits.MOST_NAMES, max_length=214) or []
     every = optional_bool(body, "packages_all") or not (packages or scopes)
-    return limits.granular(packages, scopes, permission, cidr=cidr, every=every, bypass=bypass)
+    orgs_permission = optional_string(body, "orgs_permission", max_length=32) or ("read-only" if orgs else None)
+    return limits.granular(
+        packages, scopes, permission, cidr=cidr, every=every, bypass=bypass, orgs=orgs, orgs_permission=orgs_permission
+    )
+
+
+def _says(body: dict[str, object], keys: tuple[str, ...]) -> bool:
+    return any(body.get(key) not in (None, [], False) for key in keys)
 
 
 def _document(token: Listed, shown: str) -> dict[str, object]:
@@ -138,4 +147,6 @@ def _document(token: Listed, shown: str) -> dict[str, object]:
         document["packages_all"] = allowed.packages_all
         document["scopes"] = list(allowed.scopes)
         document["packages_and_scopes_permission"] = allowed.permission
+        document["orgs"] = list(allowed.orgs)
+        document["orgs_permission"] = allowed.orgs_permission or "no-access"
     return document

@@ -11,11 +11,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
+from twokey.db.schema_orgs import Grant
 from twokey.errors import Conflict, Invalid, NotFound
 from twokey.packages import search, semver
 from twokey.packages.names import PackageName, check_dist_tag
 
 LATEST = "latest"
+ACCESS = ("public", "restricted")
+# npm's words for a package's own policy on second factors (`npm access set mfa=`).
+MFA = ("none", "publish", "automation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Found:
     created_at: int
     modified_at: int
     unpublished_at: int | None
+    organisation_id: int | None = None
     quarantined_at: int | None = None
     quarantine_reason: str | None = None
 
@@ -43,8 +48,8 @@ class Found:
 
 _COLUMNS = (
     Package.id, Package.name, Package.revision, Package.access, Package.mfa, Package.readme, Package.readme_filename,
-    Package.created_at, Package.modified_at, Package.unpublished_at, Package.quarantined_at,
-    Package.quarantine_reason,
+    Package.created_at, Package.modified_at, Package.unpublished_at, Package.organisation_id,
+    Package.quarantined_at, Package.quarantine_reason,
 )  # fmt: skip
 
 
@@ -62,20 +67,26 @@ def get(connection: Connection, name: PackageName) -> Found:
     return found
 
 
-def create(tx: Transaction, name: PackageName, access: str, owner_id: int) -> Found:
-    """Makes a package that the user owns; one that was unpublished as a whole begins anew with the new owner."""
+def create(tx: Transaction, name: PackageName, access: str, owner_id: int, organisation_id: int | None = None) -> Found:
+    """Makes a package that the user owns; one that was unpublished as a whole begins anew with the new owner.
+
+    `organisation_id`: the organisation of its scope.
+    """
     former = find(tx.connection, name)
     if former is None:
         tx.connection.execute(
             insert(Package).values(
                 name=str(name), canonical=name.canonical, revision=0, access=access, mfa="none", readme="",
-                readme_filename="", created_at=tx.now, modified_at=tx.now,
+                readme_filename="", created_at=tx.now, modified_at=tx.now, organisation_id=organisation_id,
             )
         )  # fmt: skip
     else:
         tx.connection.execute(
-            update(Package).where(Package.id == former.id).values(unpublished_at=None, access=access, mfa="none")
+            update(Package)
+            .where(Package.id == former.id)
+            .values(unpublished_at=None, access=access, mfa="none", organisation_id=organisation_id)
         )
+        tx.connection.execute(delete(Grant).where(Grant.package_id == former.id))
         tx.connection.execute(delete(Owner).where(Owner.package_id == former.id))
     found = get(tx.connection, name)
     tx.connection.execute(insert(Owner).values(package_id=found.id, user_id=owner_id))
@@ -97,12 +108,6 @@ def check_revision(found: Found, revision: str | None) -> None:
     """Raises Conflict where `revision` (a `_rev`) was sent and is no longer the package's."""
     if revision is not None and revision != found.rev:
         raise Conflict(f"{found.name} has changed since you read it: fetch it again and repeat the change.")
-
-
-def is_owner(connection: Connection, package_id: int, user_id: int) -> bool:
-    """Whether the user may write to the package."""
-    query = select(Owner.user_id).where(Owner.package_id == package_id, Owner.user_id == user_id)
-    return connection.execute(query).one_or_none() is not None
 
 
 def owners(connection: Connection, package_id: int) -> list[tuple[str, str]]:
@@ -128,6 +133,26 @@ def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision:
     tx.connection.execute(insert(Owner), [{"package_id": found.id, "user_id": user_id} for user_id, _ in rows])
     changed(tx, found.id)
     tx.record(Event.PACKAGE_OWNERS, details={"before": before, "after": wanted})
+
+
+def set_access(tx: Transaction, found: Found, access: str) -> None:
+    """Makes a package `public` or `restricted`. Raises Invalid, for one without a scope among others."""
+    if access not in ACCESS:
+        raise Invalid(f"The access of a package is one of {' and '.join(ACCESS)}.")
+    if access == "restricted" and PackageName.parse(found.name).scope is None:
+        raise Invalid(f"{found.name} has no scope: only packages within one can be restricted.")
+    if access != found.access:
+        changed(tx, found.id, access=access)
+    tx.record(Event.PACKAGE_ACCESS, details={"before": found.access, "after": access})
+
+
+def set_mfa(tx: Transaction, found: Found, mfa: str) -> None:
+    """Sets the package's own policy on second factors: `none`, `publish` or `automation`. Raises Invalid."""
+    if mfa not in MFA:
+        raise Invalid(f"The 2FA policy of a package is one of {', '.join(MFA)}.")
+    if mfa != found.mfa:
+        changed(tx, found.id, mfa=mfa)
+    tx.record(Event.PACKAGE_MFA, details={"before": found.mfa, "after": mfa})
 
 
 def dist_tags(connection: Connection, package_id: int) -> dict[str, str]:

@@ -34,6 +34,7 @@ from sqlalchemy import literal_column as literal
 from twokey.db.engine import Database
 from twokey.db.schema import DistTag, Owner, Package, SearchDocument, User, Version
 from twokey.errors import Invalid
+from twokey.packages import access
 from twokey.packages.names import PackageName
 
 LONGEST_DESCRIPTION, LONGEST_KEYWORD, MOST_KEYWORDS = 512, 64, 50
@@ -185,11 +186,14 @@ def find(connection: Connection, question: str, *, user_id: int | None, size: in
 
 
 def visible_to(user_id: int | None) -> ColumnElement[bool]:
-    """The packages that the user (None: nobody known) may know of: public ones, and their own; no quarantined ones."""
+    """The packages that the user (None: nobody known) may know of: public ones, and those on which they have a role.
+
+    No quarantined ones.
+    """
     public, installable = Package.access == "public", Package.quarantined_at.is_(None)
     if user_id is None:
         return and_(public, installable)
-    return and_(installable, or_(public, Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id))))
+    return and_(installable, or_(public, access.readable_by(user_id)))
 
 
 def _latest() -> Select[str, str, int, str, str]:

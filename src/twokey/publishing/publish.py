@@ -20,9 +20,10 @@ from twokey.audit.transaction import Transaction
 from twokey.authority.permit import ProofKind
 from twokey.db.schema import DistTag, Version, VersionReadme
 from twokey.errors import Refused
-from twokey.orgs import orgs
+from twokey.orgs import orgs, teams
 from twokey.packages import packages
 from twokey.packages.names import PackageName
+from twokey.packages.packages import Found
 from twokey.packages.packument import SAID_AT_READING
 from twokey.publishing import manifest, readme, tarball
 from twokey.publishing.document import Publish
@@ -81,8 +82,7 @@ def publish(tx: Transaction, prepared: Prepared) -> None:
     """
     found = packages.find(tx.connection, prepared.name)
     if found is None or found.unpublished_at is not None:
-        _claim_scope_if_free(tx, prepared.name)
-        found = packages.create(tx, prepared.name, prepared.access, tx.permit.actor)
+        found = _create(tx, prepared)
     elif _is_repeat(tx, found.id, prepared):
         tx.record(Event.PACKAGE_PUBLISH, details={"version": prepared.version, "repeated": True})
         return
@@ -111,9 +111,20 @@ def publish(tx: Transaction, prepared: Prepared) -> None:
         tx.record(Event.MANIFEST_DIFFERENCE, details={"fields": list(prepared.differences)})
 
 
-def _claim_scope_if_free(tx: Transaction, name: PackageName) -> None:
-    if name.scope is not None and orgs.scope_is_free(tx.connection, name.scope):
-        orgs.claim_scope(tx, name.scope, tx.permit.actor)
+def _create(tx: Transaction, prepared: Prepared) -> Found:
+    """Makes the package; a scope that is free becomes an organisation, whose members get what it gives them."""
+    scope = prepared.name.scope
+    if scope is None:
+        return packages.create(tx, prepared.name, prepared.access, tx.permit.actor)
+    if orgs.scope_is_free(tx.connection, scope):
+        orgs.create(tx, scope)
+    organisation = orgs.find(tx.connection, scope)
+    found = packages.create(
+        tx, prepared.name, prepared.access, tx.permit.actor, organisation.id if organisation else None
+    )
+    if organisation is not None:
+        teams.grant_to_every_member(tx, found)
+    return found
 
 
 def _is_repeat(tx: Transaction, package_id: int, prepared: Prepared) -> bool:

@@ -16,6 +16,7 @@ from twokey.authority.principal import CredentialKind, TokenLimits
 from twokey.clock import DAY, HOUR, MINUTE
 from twokey.db.schema import Continuation, Token, User
 from twokey.errors import Invalid, NotFound
+from twokey.orgs import orgs
 from twokey.tokens import secret
 
 MOST_TOKENS = 1000
@@ -89,11 +90,16 @@ class Found:
 def mint(tx: Transaction, user_id: int, wish: Wish, lifetimes: Lifetimes) -> tuple[str, Listed]:
     """Makes a token for the account. Returns the secret, which is shown once, and the token as it is listed.
 
-    Raises Invalid for a life longer than the settings allow, and where the account has a thousand tokens.
+    Raises Invalid for a life longer than the settings allow, for an organisation that is not the account's, and where
+    the account has a thousand tokens.
     """
     count = len(tx.connection.execute(_live(user_id, tx.now)).all())
     if count >= MOST_TOKENS:
         raise Invalid(f"This account has {count} tokens, the most that it may have: revoke some first.")
+    mine = {name for name, _ in orgs.of_user(tx.connection, user_id)} if wish.limits.orgs else set()
+    for name in wish.limits.orgs:
+        if name not in mine:
+            raise Invalid(f"You are in no organisation {name}: a token is for your own (npm org ls {name}).")
     text, key = secret.new_secret(), secrets.token_hex(32)
     expires_at, idle = _end(wish, lifetimes, tx.now)
     values = {
@@ -110,6 +116,7 @@ def mint(tx: Transaction, user_id: int, wish: Wish, lifetimes: Lifetimes) -> tup
             "kind": wish.kind.value, "name": wish.name, "cidr": list(wish.limits.cidr),
             "packages": list(wish.limits.packages), "scopes": list(wish.limits.scopes),
             "permission": wish.limits.permission, "bypass_2fa": wish.limits.bypass_2fa,
+            "orgs": list(wish.limits.orgs), "orgs_permission": wish.limits.orgs_permission,
         },
     )  # fmt: skip
     return text, Listed(
