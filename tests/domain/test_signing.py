@@ -176,12 +176,16 @@ def test_a_rotation_waits_for_a_publish_that_has_signed(world: World) -> None:
     permit = world.registry.door.require(world.caller(token), Action.PUBLISH, Target(package="pkg", version="2.0.0"))
     prepared = world.prepared("pkg", "2.0.0")
 
-    def publishing() -> None:
+    def publishing(hold: Callable[[], None]) -> None:
         with world.registry.door.write(permit) as tx:
             publish.publish(tx, prepared, world.registry.signer)
-            hold(world)
+            hold()
 
-    beside(world, publishing, lambda: world.clock.advance(-1) or (rotate(world) and None))
+    def rotating() -> None:
+        world.clock.advance(-1)  # its clock is behind that of the publish
+        rotate(world)
+
+    beside(publishing, rotating)
     assert len(check(world, "pkg")) == 1
 
 
