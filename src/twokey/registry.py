@@ -42,13 +42,15 @@ from twokey.db.schema import (
 )
 from twokey.db.schema_access import HandOff
 from twokey.db.schema_mail import Mail
+from twokey.db.schema_signing import SigningKey
 from twokey.errors import ConfigurationError
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
-from twokey.packages import search
+from twokey.packages import search, signing
 from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
+from twokey.packages.signing import Signer
 from twokey.publishing.tarball import TarballLimits
 from twokey.settings import Settings
 from twokey.throttle import Throttle, forget
@@ -97,6 +99,7 @@ class Registry:
     form_key: bytes  # keys the tokens that bind a form to its session
     documents: RenderedDocuments
     downloads: DownloadCounter
+    signer: Signer
     outbox: Outbox
     postman: Postman | None  # None while no mail server is set
 
@@ -145,6 +148,9 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
     search.index_missing(database)
+    signer = Signer(database, vault)
+    signer.make_first(clock.now())
+    signer.sign_missing()
     outbox = Outbox(database, vault, settings.issuer, settings.url or f"http://localhost:{settings.port}")
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY), Notices(outbox))
     throttle, gate = Throttle(database), HashingGate()
@@ -175,6 +181,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         form_key=_instance_secret(database, vault, FORM_KEY),
         documents=RenderedDocuments(),
         downloads=DownloadCounter(database),
+        signer=signer,
         outbox=outbox,
         postman=_postman(settings, outbox, clock),
     )
@@ -264,6 +271,7 @@ SEALED = (
     ),
     Sealed("hand_offs", HandOff.sealed_secret, HandOff.key_id, (HandOff.id,), hand_offs.seal_context),
     Sealed("mails", Mail.sealed_body, Mail.key_id, (Mail.id,), mail.seal_context),
+    Sealed("signing_keys", SigningKey.sealed_key, SigningKey.key_id, (SigningKey.keyid,), signing.seal_context),
     Sealed("instance_secrets", InstanceSecret.sealed, InstanceSecret.key_id, (InstanceSecret.name,), instance_context),
 )  # fmt: skip
 

@@ -278,7 +278,7 @@ def test_what_is_created_between_the_question_and_the_write_is_not_the_askers(wo
     prepared = world.prepared("pkg", "9.0.0")
     with world.nothing_changes(), pytest.raises(Refused, match="not an owner"):
         with world.registry.door.write(permit) as tx:
-            publish.publish(tx, prepared)
+            publish.publish(tx, prepared, world.registry.signer)
 
 
 def test_two_owners_who_take_each_other_in_at_once_do_not_lock_each_other_out(world: World) -> None:

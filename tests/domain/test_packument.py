@@ -14,7 +14,8 @@ from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
 from twokey.authority.principal import CredentialKind, Principal
 from twokey.clock import iso
-from twokey.db.schema import DistTag
+from twokey.db.schema import DistTag, Version
+from twokey.db.schema_signing import VersionSignature
 from twokey.errors import NotFound
 from twokey.packages import packument
 from twokey.publishing import publish, withdraw
@@ -42,7 +43,7 @@ def hostile(world: World) -> World:
     token = world.token(alice, CredentialKind.AUTOMATION)
     permit = door_permit(world, token)
     with world.registry.door.write(permit) as tx:
-        publish.publish(tx, prepared)
+        publish.publish(tx, prepared, world.registry.signer)
     assert world.found("pkg").revision > found.revision
     return world
 
@@ -75,12 +76,19 @@ def test_a_hostile_manifest_is_in_the_document_as_it_was_published(hostile: Worl
     assert version["dist"]["tarball"] == f"{BASE}/pkg/-/pkg-2.0.0.tgz"
 
 
+def signatures(world: World, version: str) -> list[dict[str, str]]:
+    (version_id,) = (row["id"] for row in world.rows(Version) if row["version"] == version)
+    (row,) = (row for row in world.rows(VersionSignature) if row["version_id"] == version_id)
+    return [{"keyid": row["keyid"], "sig": row["signature"]}]
+
+
 def test_the_full_document_is_the_one_that_was_meant(hostile: World) -> None:
     document = full(hostile)
     prepared = hostile.prepared("pkg", "2.0.0", **HOSTILE, dependencies={"tarball": "", "\u2028": "^1"})
     stored = json.loads(prepared.manifest)
     person = {"name": "alice", "email": "alice@example.com"}
     stored["dist"]["tarball"] = f"{BASE}/pkg/-/pkg-2.0.0.tgz"
+    stored["dist"]["signatures"] = signatures(hostile, "2.0.0")
     assert document["versions"]["2.0.0"] == {**stored, "_npmUser": person, "maintainers": [person]}
     assert {key: value for key, value in document.items() if key != "versions"} == {
         "_id": "pkg",
@@ -105,6 +113,7 @@ def test_the_abbreviated_document_holds_what_an_install_needs(hostile: World) ->
     version = document["versions"]["2.0.0"]
     assert version["dist"]["tarball"] == f"{BASE}/pkg/-/pkg-2.0.0.tgz"
     assert version["dependencies"] == {"tarball": "", "\u2028": "^1"}
+    assert version["dist"]["signatures"] == signatures(hostile, "2.0.0")
     assert "description" not in version
     assert "_npmUser" not in version
 
@@ -154,7 +163,7 @@ def test_a_client_cannot_say_who_published_or_maintains(world: World) -> None:
     lies: dict[str, object] = {"_npmUser": {"name": "bob"}, "maintainers": [{"name": "bob"}]}
     prepared = world.prepared("pkg", "2.0.0", **lies)
     with world.registry.door.write(door_permit(world, world.token(alice, CredentialKind.AUTOMATION))) as tx:
-        publish.publish(tx, prepared)
+        publish.publish(tx, prepared, world.registry.signer)
     version = full(world)["versions"]["2.0.0"]
     assert version["_npmUser"]["name"] == "alice"
     assert [each["name"] for each in version["maintainers"]] == ["alice"]

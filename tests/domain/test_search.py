@@ -30,7 +30,7 @@ def release(world: World, owner: Person, name: str, version: str = "1.0.0", **ma
     target = Target(package=name, scope=PackageName.parse(name).scope, version=version)
     caller = world.caller(world.token(owner, CredentialKind.AUTOMATION))
     with world.registry.door.write(world.registry.door.require(caller, Action.PUBLISH, target)) as tx:
-        publish.publish(tx, world.prepared(name, version, **manifest))
+        publish.publish(tx, world.prepared(name, version, **manifest), world.registry.signer)
 
 
 def ask(world: World, question: str, by: Person | None = None, size: int = 20, offset: int = 0) -> Results:

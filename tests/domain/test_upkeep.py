@@ -24,12 +24,13 @@ from twokey.db.schema import (
     RecoverySet,
 )
 from twokey.db.schema_mail import Mail
+from twokey.db.schema_signing import SigningKey
 from twokey.errors import ProofRequired
 from twokey.publishing import withdraw
 from twokey.vault import Vault
 
 DAY = 24 * 60 * 60
-SEALED = (Authenticator, RecoverySet, InstanceSecret)
+SEALED = (Authenticator, RecoverySet, InstanceSecret, SigningKey)
 
 
 def named(world: World) -> set[str]:
@@ -53,7 +54,7 @@ def test_every_secret_is_sealed_anew_and_codes_still_work(world: World) -> None:
         world.do(world.caller(token, otp=world.code(person)), Action.CHANGE_PROFILE, target)
         world.do(world.caller(token, otp=person.recovery[0]), Action.CHANGE_PROFILE, target)
     events = world.events(Event.KEYS_ROTATE)
-    assert sum(event["details"]["sealed"] for event in events) == 2 + 2 + mails + len(world.rows(InstanceSecret))
+    assert sum(event["details"]["sealed"] for event in events) == 2 + 2 + mails + len(world.rows(InstanceSecret)) + 1
     assert world.registry.trail.verify().reason is None
 
 

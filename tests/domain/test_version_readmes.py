@@ -32,7 +32,7 @@ def test_each_version_keeps_its_own_readme_and_one_without_words_keeps_none(worl
         target = Target(package="pkg", version=version)
         permit = world.registry.door.require(world.caller(token), Action.PUBLISH, target)
         with world.registry.door.write(permit) as tx:
-            publish.publish(tx, prepared(world, version, readme))
+            publish.publish(tx, prepared(world, version, readme), world.registry.signer)
     link = '<a href="https://github.com/acme/pkg/blob/HEAD/y" rel="nofollow noopener noreferrer">x</a>'
     assert [row["html"].rstrip() for row in world.rows(VersionReadme)] == [
         f'<h3 id="user-content-one">One</h3>\n<p>{link}</p>',

@@ -202,7 +202,7 @@ class World:
         prepared = self.prepared(name, version)
         self.registry.blobs.put(prepared.digest, prepared.data)
         with self.registry.door.write(permit) as tx:
-            publish.publish(tx, prepared)
+            publish.publish(tx, prepared, self.registry.signer)
         return permit
 
     def prepared(self, name: str, version: str, **manifest: object) -> Prepared:

@@ -58,7 +58,8 @@ SEND_VERIFICATION       | - | Y | Y  | Y  | - | - | - | - | -
 """
 BY_MODE = {Action.LOG_IN, Action.RESET_PASSWORD}  # what nobody known does to an account goes by the account's mode
 # Not in the document: what `npm owner` looks up of a user. As whoami.
-NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI}
+# What `npm audit` asks: as a search.
+NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI, Action.AUDIT: Action.SEARCH}
 
 # Not in the document: what a person decides on a page about a client that waits. A login: as making a token, but that a
 # sign-in of a moment ago (S) stands for the password; a proof: as if its code were typed. No token carries them.

@@ -321,9 +321,9 @@ def test_a_limit_that_was_reached_meanwhile_stops_the_write(opened: Open) -> Non
     ]
     prepared = [world.prepared(name, "1.0.0") for name in ("one", "two")]
     with world.registry.door.write(permits[0]) as tx:
-        publish.publish(tx, prepared[0])
+        publish.publish(tx, prepared[0], world.registry.signer)
     with world.nothing_changes(), pytest.raises(Throttled), world.registry.door.write(permits[1]) as tx:
-        publish.publish(tx, prepared[1])
+        publish.publish(tx, prepared[1], world.registry.signer)
     assert [row["name"] for row in world.rows(Package)] == ["one"]
 
 

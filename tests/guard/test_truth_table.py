@@ -365,7 +365,7 @@ WAYS_IN = {
     Action.DENY_HAND_OFF,
 }  # fmt: skip
 READING = {
-    Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
+    Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS, Action.READ_ORGANISATION,
 }  # fmt: skip
 

@@ -95,5 +95,8 @@ class Event(StrEnum):
     ACCESS_DENIED = "authorisation:action:denied"
     SETTINGS_CHANGE = "operator:settings:change"
     KEYS_ROTATE = "operator:keys:rotate"
+    SIGNING_KEY_ROTATE = "operator:signing-key:rotate"
+    ADVISORIES_IMPORT = "operator:advisories:import"
+    ADVISORY_REMOVE = "operator:advisory:remove"
     GARBAGE_COLLECT = "operator:blobs:collect"
     INTEGRITY_FAULT = "operator:integrity:fault"

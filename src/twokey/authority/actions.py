@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     PING = "registry:ping"
     SEARCH = "registry:search"
+    AUDIT = "registry:audit"
     READ_PACKAGE = "package:read"
     WHOAMI = "account:whoami"
     READ_PROFILE = "account:read"
@@ -118,6 +119,7 @@ _TABLE = """
 action               | anonymous | no-2fa | auth-only | auth-and-writes | publish | automation | granular   | read-only | workload | operator
 registry:ping        | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 registry:search      | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
+registry:audit       | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 package:read         | Y         | Y      | Y         | Y               | Y       | scope      | scope      | scope     | scope    | -
 account:whoami       | -         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | -        | -
 account:read         | -         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | -        | -
@@ -228,7 +230,7 @@ ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN
 IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
 
 READS = frozenset({
-    Action.PING, Action.SEARCH, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
+    Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS, Action.READ_ORGANISATION,
 })  # fmt: skip
 

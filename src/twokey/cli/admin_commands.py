@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import sys
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 from rich.console import Console
@@ -18,54 +14,14 @@ from rich.text import Text
 from twokey.accounts import users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
-from twokey.authority.permit import Permit, Target
-from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
-from twokey.cli import upkeep
-from twokey.cli.context import opened, settings_from
-from twokey.clock import SystemClock, iso
+from twokey.cli import advisory_commands, signing_commands, upkeep
+from twokey.cli.operator import operator
+from twokey.clock import iso
 from twokey.errors import Invalid
-from twokey.registry import Registry
 from twokey.two_factor import enrolment, recovery_codes
 from twokey.two_factor.limits import account_key
 
 PIPE_WIDTH = 1000  # a row is one line for whatever reads it
-
-
-class Operator:
-    """The operator at work: a registry, and the caller that the trail names."""
-
-    def __init__(self, registry: Registry) -> None:
-        """Works on `registry` as the system user that runs the command."""
-        self.registry = registry
-        self.caller = Caller(
-            principal=Principal(CredentialKind.OPERATOR, user_name=_system_user()),
-            evidence=Evidence(),
-            address="local",
-            user_agent="twokey admin",
-            request_id=f"admin-{os.getpid()}",
-            received_at=registry.clock.now(),
-        )
-
-    def permit(self, action: Action = Action.OPERATE, account: str | None = None) -> Permit:
-        """The door's permit for an action of the operator."""
-        return self.registry.door.require(self.caller, action, Target(account=account))
-
-
-@contextmanager
-def operator(ctx: click.Context) -> Iterator[Operator]:
-    """The operator on the data folder of this run."""
-    registry = opened(settings_from(ctx), SystemClock())
-    try:
-        yield Operator(registry)
-    finally:
-        registry.close()
-
-
-def _system_user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user need not have a name
-        return f"uid-{os.getuid()}"
 
 
 def _new_password(from_stdin: bool) -> str:
@@ -325,5 +281,7 @@ def gc(ctx: click.Context) -> None:
 
 def register(admin: click.Group) -> None:
     """Hangs every command into `twokey admin`."""
-    for command in (user, second_factor, audit, mails, keys, fsck, gc):
+    for command in (
+        user, second_factor, audit, mails, keys, signing_commands.signing_key, advisory_commands.advisories, fsck, gc,
+    ):  # fmt: skip
         admin.add_command(command)

@@ -55,7 +55,8 @@ def _batch(registry: Registry, permit: Permit, sealed: Sealed, key_id: str) -> i
 def _reseal(tx: Transaction, vault: Vault, sealed: Sealed, key_id: str) -> int:
     """Seals a few rows again that are under another key. Returns how many; 0 when all are done."""
     query = select(*sealed.row, sealed.secret).where(sealed.key_id != key_id)
-    rows = tx.connection.execute(query.limit(BATCH).with_for_update()).all()
+    # Their keys stay free for rows that only refer to them: whoever publishes refers to the key that signs.
+    rows = tx.connection.execute(query.limit(BATCH).with_for_update(key_share=True)).all()
     for *row, secret in rows:
         context = sealed.context(*row)
         fresh = vault.seal(vault.open(secret, context), context)

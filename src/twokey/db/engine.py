@@ -69,13 +69,14 @@ class Database:
         with self._writer.connect() as connection, connection.begin():
             yield connection
 
-    def lock(self, connection: Connection, name: str) -> None:
-        """Holds off every other transaction that locks `name`, until this one ends.
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
+        """Holds off every other transaction that locks `name`, until this one ends; `shared`, those that do not share.
 
         SQLite has one writer at a time, so there it is nothing.
         """
         if not self.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+            function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+            connection.execute(text(f"SELECT {function}(hashtextextended(:name, 0))"), {"name": name})
 
     def ping(self) -> None:
         """Raises what the driver raises when the database does not answer."""

@@ -97,7 +97,7 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
     if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS and not facts.administrator:
         return Reason.NOT_ADMINISTRATOR
     if found.allowed:
-        reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.READ_USER)
+        reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.AUDIT, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:
             return Reason.NOT_SIGNED_IN
         return None

@@ -13,6 +13,7 @@ from twokey.guard.facts import Facts, Obstacle
 VERBS = {
     Action.READ_PACKAGE: "read packages",
     Action.SEARCH: "search",
+    Action.AUDIT: "audit",
     Action.READ_USER: "look up users",
     Action.WHOAMI: "tell who you are",
     Action.READ_PROFILE: "read the profile",

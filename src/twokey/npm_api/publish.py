@@ -46,7 +46,7 @@ def _publish(call: Call, intent: Publish) -> Answer:
         registry.database.lock(tx.connection, f"blob:{prepared.digest}")
         if not registry.blobs.exists(prepared.digest):  # gc was faster: it deletes under the same lock
             registry.blobs.put(prepared.digest, prepared.data)
-        publish.publish(tx, prepared)
+        publish.publish(tx, prepared, registry.signer)
     return json_answer({"ok": "created new package" if is_new else "published", "success": True}, 201)
 
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from twokey.authority.actions import Action
 from twokey.http.routing import Guarded
-from twokey.npm_api import access, health, login, orgs, packages, profile, publish, search, secret_report, tokens
+from twokey.npm_api import (
+    access,
+    audit,
+    downloads,
+    health,
+    login,
+    orgs,
+    packages,
+    profile,
+    publish,
+    search,
+    secret_report,
+    signatures,
+    tokens,
+)
 
 PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
 
@@ -20,12 +34,21 @@ ROUTES = (
     Guarded("GET", "/-/user/org.couchdb.user:{user:part}", (Action.READ_USER,), login.user_document),
     Guarded("DELETE", "/-/user/token/{token:part}", (Action.LOG_OUT,), login.log_out, ignores_credentials=True),
     Guarded("GET", "/-/whoami", (Action.WHOAMI,), login.whoami),
+    Guarded("GET", "/-/npm/v1/keys", (Action.PING,), signatures.keys, ignores_credentials=True),
+    Guarded("POST", "/-/npm/v1/security/advisories/bulk", (Action.AUDIT,), audit.bulk, body_limit=audit.MOST_PACKED),
+    Guarded("POST", "/-/npm/v1/security/audits", (Action.AUDIT,), audit.tree, body_limit=audit.MOST_PACKED),
+    Guarded("POST", "/-/npm/v1/security/audits/quick", (Action.AUDIT,), audit.tree, body_limit=audit.MOST_PACKED),
     Guarded("GET", "/-/npm/v1/user", (Action.READ_PROFILE,), profile.read),
     Guarded("POST", "/-/npm/v1/user", profile.ACTIONS, profile.change),
     Guarded("GET", "/-/npm/v1/tokens", (Action.LIST_TOKENS,), tokens.listing),
     Guarded("POST", "/-/npm/v1/tokens", (Action.CREATE_TOKEN,), tokens.create),
     Guarded("DELETE", "/-/npm/v1/tokens/token/{token:part}", (Action.REVOKE_TOKEN, Action.LOG_OUT), tokens.revoke),
     Guarded("POST", "/-/twokey/secret-report", (Action.REPORT_SECRET,), secret_report.report, ignores_credentials=True),
+    Guarded("GET", "/downloads/point/{period:part}", (Action.SEARCH,), downloads.total_point),
+    Guarded("GET", "/downloads/range/{period:part}", (Action.SEARCH,), downloads.total_range),
+    Guarded("GET", "/downloads/point/{period:part}/{names:path}", (Action.READ_PACKAGE, Action.SEARCH), downloads.point),
+    Guarded("GET", "/downloads/range/{period:part}/{names:path}", (Action.READ_PACKAGE, Action.SEARCH), downloads.range_),
+    Guarded("GET", "/versions/{name:package}/{period:part}", (Action.READ_PACKAGE,), downloads.by_version),
     Guarded("GET", "/-/package/{name:package}/dist-tags", (Action.READ_PACKAGE,), packages.dist_tags),
     Guarded("PUT", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),
     Guarded("POST", "/-/package/{name:package}/dist-tags/{tag:part}", (Action.DIST_TAG,), publish.set_dist_tag),

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from twokey.clock import DAY
 from twokey.db.engine import Database
-from twokey.db.schema import Download
+from twokey.db.schema import Download, Package
+from twokey.packages.search import visible_to
 
 WEEK, WEEKS = 7, 52  # days, and how many weeks are shown
 
@@ -72,6 +73,16 @@ def daily(connection: Connection, package_id: int, first_day: int, last_day: int
         Download.package_id == package_id, Download.day.between(first_day, last_day)
     )
     return {day: int(count) for day, count in connection.execute(query.group_by(Download.day).order_by(Download.day))}
+
+
+def daily_of_all(connection: Connection, first_day: int, last_day: int) -> dict[int, int]:
+    """The downloads on each day of all packages that everybody may know of; days without any are left out."""
+    query = (
+        select(Download.day, func.sum(Download.count))
+        .join(Package, Package.id == Download.package_id)
+        .where(visible_to(None), Download.day.between(first_day, last_day))
+    )
+    return {day: int(count) for day, count in connection.execute(query.group_by(Download.day))}
 
 
 def by_version(connection: Connection, package_id: int, first_day: int) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The document of a package, full and abbreviated, joined from the JSON that each publish stored.
 
 Nothing is decoded that need not be: a version's manifest is spliced in as the bytes that were rendered when it was
-published, with its tarball's address at the end.
+published, with its tarball's address and the registry's signature put in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from twokey.clock import iso
 from twokey.db.schema import User, Version
+from twokey.db.schema_signing import VersionSignature
 from twokey.errors import NotFound
 from twokey.packages import packages
 from twokey.packages.names import PackageName
@@ -35,6 +36,8 @@ class StoredVersion:
     published_at: int
     publisher: str
     publisher_email: str
+    keyid: str | None = None
+    signature: str | None = None
 
 
 def full(connection: Connection, found: Found, base: str) -> bytes:
@@ -112,9 +115,10 @@ def _stored(connection: Connection, found: Found, only: str | None = None) -> It
     query = (
         select(
             Version.version, Version.manifest, Version.abbreviated, Version.deprecated, Version.published_at,
-            User.name, User.email,
+            User.name, User.email, VersionSignature.keyid, VersionSignature.signature,
         )
         .join(User, User.id == Version.publisher_id)
+        .outerjoin(VersionSignature, VersionSignature.version_id == Version.id)
         .where(Version.package_id == found.id, Version.removed_at.is_(None))
         .order_by(Version.id)
     )  # fmt: skip
@@ -125,7 +129,10 @@ def _stored(connection: Connection, found: Found, only: str | None = None) -> It
 
 def _finished(text: str, name: str, stored: StoredVersion, base: str, extra: Mapping[str, object]) -> str:
     address = f"{base}/{tarball_path(PackageName.parse(name), stored.version)}"
-    done = text.replace(TARBALL_PLACE, f'"tarball":{_dumped(address)}', 1)
+    place = f'"tarball":{_dumped(address)}'
+    if stored.signature is not None:
+        place += f',"signatures":{_dumped([{"keyid": stored.keyid, "sig": stored.signature}])}'
+    done = text.replace(TARBALL_PLACE, place, 1)
     if stored.deprecated is not None:
         extra = {**extra, "deprecated": stored.deprecated}
     return f"{done[:-1]},{_dumped(extra)[1:]}" if extra else done

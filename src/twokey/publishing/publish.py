@@ -4,7 +4,7 @@ intent = document.parse(...)            # what npm's PUT body asks for; pure
 prepared = prepare(...)                 # inspect the tarball, derive the manifest; nothing is stored yet
 blobs.put(prepared.digest, ...)         # durable under its digest; an orphan until the row names it
 with door.write(permit) as tx:
-    publish(tx, prepared)               # one short transaction
+    publish(tx, prepared, signer)       # one short transaction
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from twokey.packages import packages
 from twokey.packages.names import PackageName
 from twokey.packages.packages import Found
 from twokey.packages.packument import SAID_AT_READING
+from twokey.packages.signing import Signer
 from twokey.publishing import manifest, readme, tarball
 from twokey.publishing.document import Publish
 
@@ -74,8 +75,8 @@ def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, d
     )
 
 
-def publish(tx: Transaction, prepared: Prepared) -> None:
-    """Writes the version, its dist-tags and, where the name is new, the package.
+def publish(tx: Transaction, prepared: Prepared, signer: Signer) -> None:
+    """Writes the version with the registry's signature, its dist-tags and, where the name is new, the package.
 
     Raises Refused where the version exists, or existed; but the same bytes by the same credential inside the
     continuation of the code that published them are the success that the client missed (security.md 2.1).
@@ -95,8 +96,10 @@ def publish(tx: Transaction, prepared: Prepared) -> None:
             proof=tx.permit.proved_with,
         ).returning(Version.id)
     )  # fmt: skip
+    version_id = made.scalar_one()
+    signer.sign(tx.connection, version_id, str(prepared.name), prepared.version, prepared.digest)
     if prepared.readme_html:
-        values = {"version_id": made.scalar_one(), "html": prepared.readme_html}
+        values = {"version_id": version_id, "html": prepared.readme_html}
         tx.connection.execute(insert(VersionReadme).values(**values))
     for tag in prepared.tags:
         packages.put_dist_tag(tx.connection, found.id, tag, prepared.version)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from alembic import context
 
-from twokey.db import schema_access, schema_mail, schema_orgs, schema_site  # noqa: F401  (their tables belong to the metadata)
+from twokey.db import (  # noqa: F401  (their tables belong to the metadata)
+    schema_access,
+    schema_advisories,
+    schema_mail,
+    schema_orgs,
+    schema_signing,
+    schema_site,
+)
 from twokey.db.schema import Table
 
 context.configure(

@@ -1,0 +1,176 @@
+"""Security advisories: kept as the operator imported them, and found for the versions that a client has installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from twokey.audit.events import Event
+from twokey.audit.transaction import Transaction
+from twokey.db.schema_advisories import Advisory, AdvisoryPackage
+from twokey.errors import NotFound
+from twokey.packages import affected
+from twokey.packages.osv import Record
+from twokey.packages.semver import Version
+
+NAMES_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an import did. `skipped`: records that are of no npm package."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An advisory for a package of which at least one asked version is affected."""
+
+    id: int
+    osv_id: str
+    title: str
+    url: str
+    severity: str
+    cvss_vector: str | None
+    cwes: tuple[str, ...]
+    malicious: bool
+    published: str
+    modified: str
+    vulnerable_versions: str
+    versions: frozenset[Version]  # of those asked for
+
+    @property
+    def patched_versions(self) -> str:
+        """The versions after the fault, as a range."""
+        return affected.patched(self.vulnerable_versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An advisory, as a list shows it."""
+
+    osv_id: str
+    severity: str
+    malicious: bool
+    packages: tuple[str, ...]
+    title: str
+
+
+def store(tx: Transaction, records: Sequence[Record]) -> Counts:
+    """Takes the records over: new ones, changed ones; those that were withdrawn go. Recorded as one event."""
+    counts = Counts()
+    # Of one that is there twice the last counts.
+    for record in {record.osv_id: record for record in records}.values():
+        _store(tx, record, counts)
+    details = {"added": counts.added, "updated": counts.updated, "removed": counts.removed}
+    tx.record(Event.ADVISORIES_IMPORT, resource="advisories", details=details)
+    return counts
+
+
+def remove(tx: Transaction, osv_id: str) -> None:
+    """Removes an advisory. Raises NotFound. The next import of a file that holds it brings it back."""
+    if not _remove(tx.connection, osv_id):
+        raise NotFound(f"There is no advisory {osv_id!r} here: twokey admin advisories list shows them.")
+    tx.record(Event.ADVISORY_REMOVE, resource=f"advisory:{osv_id}")
+
+
+def listing(connection: Connection, package: str | None, last: int) -> list[Listed]:
+    """The `last` advisories that were imported last, newest first; with `package`, those that affect it."""
+    query = select(Advisory.id, Advisory.osv_id, Advisory.severity, Advisory.malicious, Advisory.title)
+    if package is not None:
+        query = query.join(AdvisoryPackage, AdvisoryPackage.advisory_id == Advisory.id).where(
+            AdvisoryPackage.package == package
+        )
+    rows = connection.execute(query.order_by(Advisory.imported_at.desc(), Advisory.id.desc()).limit(last)).all()
+    return [
+        Listed(row.osv_id, row.severity, row.malicious, tuple(_packages(connection, row.id)), row.title) for row in rows
+    ]
+
+
+def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> dict[str, list[Match]]:
+    """The advisories for the asked versions of the packages, by package. Packages without any are left out."""
+    found: dict[str, list[Match]] = {}
+    names = sorted(asked)
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        query = (
+            select(Advisory.__table__, AdvisoryPackage.package, AdvisoryPackage.vulnerable_versions)
+            .join(AdvisoryPackage, AdvisoryPackage.advisory_id == Advisory.id)
+            .where(AdvisoryPackage.package.in_(names[start : start + NAMES_AT_ONCE]))
+            .order_by(AdvisoryPackage.package, Advisory.id)
+        )
+        for row in connection.execute(query).mappings():
+            spans = affected.read(row["vulnerable_versions"])
+            hit = frozenset(each for each in asked[row["package"]] if any(span.holds(each) for span in spans))
+            if hit:
+                found.setdefault(row["package"], []).append(_match(row, hit))
+    return found
+
+
+def _match(row: RowMapping, versions: frozenset[Version]) -> Match:
+    return Match(
+        id=row["id"],
+        osv_id=row["osv_id"],
+        title=row["title"],
+        url=row["url"],
+        severity=row["severity"],
+        cvss_vector=row["cvss_vector"],
+        cwes=tuple(json.loads(row["cwes"])),
+        malicious=row["malicious"],
+        published=row["published"],
+        modified=row["modified"],
+        vulnerable_versions=row["vulnerable_versions"],
+        versions=versions,
+    )
+
+
+def _store(tx: Transaction, record: Record, counts: Counts) -> None:
+    connection = tx.connection
+    if not record.packages:
+        if _remove(connection, record.osv_id):
+            counts.removed += 1
+        elif not record.withdrawn:
+            counts.skipped += 1
+        return
+    values = {
+        "title": record.title, "url": record.url, "severity": record.severity, "cvss_vector": record.cvss_vector,
+        "cwes": json.dumps(record.cwes), "malicious": record.malicious, "published": record.published,
+        "modified": record.modified,
+    }  # fmt: skip
+    columns = select(Advisory.__table__).where(Advisory.osv_id == record.osv_id)
+    row = connection.execute(columns).mappings().one_or_none()
+    if row is None:
+        made = insert(Advisory).values(osv_id=record.osv_id, imported_at=tx.now, **values).returning(Advisory.id)
+        advisory_id = connection.execute(made).scalar_one()
+        counts.added += 1
+    else:
+        advisory_id = row["id"]
+        same = all(row[name] == value for name, value in values.items())
+        if same and _packages(connection, advisory_id) == dict(record.packages):
+            counts.unchanged += 1
+            return
+        connection.execute(update(Advisory).where(Advisory.id == advisory_id).values(imported_at=tx.now, **values))
+        connection.execute(delete(AdvisoryPackage).where(AdvisoryPackage.advisory_id == advisory_id))
+        counts.updated += 1
+    rows = [
+        {"advisory_id": advisory_id, "package": name, "vulnerable_versions": text} for name, text in record.packages
+    ]
+    connection.execute(insert(AdvisoryPackage), rows)
+
+
+def _packages(connection: Connection, advisory_id: int) -> dict[str, str]:
+    query = select(AdvisoryPackage.package, AdvisoryPackage.vulnerable_versions).where(
+        AdvisoryPackage.advisory_id == advisory_id
+    )
+    return {row.package: row.vulnerable_versions for row in connection.execute(query.order_by(AdvisoryPackage.package))}
+
+
+def _remove(connection: Connection, osv_id: str) -> bool:
+    return connection.execute(delete(Advisory).where(Advisory.osv_id == osv_id)).rowcount > 0

@@ -1,0 +1,127 @@
+"""OSV records (ossf.github.io/osv-schema), as far as npm's clients show something of them.
+
+No CVSS score is computed: the severity is the one that the advisory's own database gives, `moderate` where it gives
+none, and `critical` where the package itself is malware.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from twokey import strict_json
+from twokey.errors import Invalid
+from twokey.packages import affected
+from twokey.packages.affected import Span
+from twokey.packages.names import PackageName
+
+SEVERITIES = {"low": "low", "moderate": "moderate", "medium": "moderate", "high": "high", "critical": "critical"}
+MALWARE = "MAL-"
+LONGEST_TITLE, LONGEST_ADDRESS, LONGEST_RANGE = 300, 2048, 256 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_CWE = re.compile(r"CWE-[0-9]{1,6}")
+_CVSS = re.compile(r"CVSS:[0-9]\.[0-9]/[A-Z:/a-z]{1,300}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One advisory. `packages`: the npm packages that it affects, each with its range; none once it is withdrawn."""
+
+    osv_id: str
+    title: str = ""
+    url: str = ""
+    severity: str = "moderate"
+    cvss_vector: str | None = None
+    cwes: tuple[str, ...] = ()
+    malicious: bool = False
+    published: str = ""
+    modified: str = ""
+    withdrawn: bool = False
+    packages: tuple[tuple[str, str], ...] = ()
+
+
+def parse(data: bytes) -> Record:
+    """The record that a file holds. Raises Invalid where it is no OSV record."""
+    document = strict_json.object_of(strict_json.loads(data), "An OSV record")
+    osv_id = document.get("id")
+    if not isinstance(osv_id, str) or not _ID.fullmatch(osv_id):
+        raise Invalid("An OSV record has an id, such as GHSA-xxxx-xxxx-xxxx.")
+    names = (osv_id, *_texts(document.get("aliases")))
+    malicious = any(name.startswith(MALWARE) for name in names)
+    own = _object(document.get("database_specific"))
+    withdrawn = bool(document.get("withdrawn"))
+    return Record(
+        osv_id=osv_id,
+        title=_title(document) or osv_id,
+        url=_address(document),
+        severity=SEVERITIES.get(str(own.get("severity")).lower(), "critical" if malicious else "moderate"),
+        cvss_vector=_vector(document),
+        cwes=tuple(text for text in _texts(own.get("cwe_ids")) if _CWE.fullmatch(text)),
+        malicious=malicious,
+        published=_line(document.get("published"), 64),
+        modified=_line(document.get("modified"), 64),
+        withdrawn=withdrawn,
+        packages=() if withdrawn else _packages(document),
+    )
+
+
+def _packages(document: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    spans: dict[str, list[Span]] = {}
+    versions: dict[str, list[str]] = {}
+    for entry in _objects(document.get("affected")):
+        package = _object(entry.get("package"))
+        if package.get("ecosystem") != "npm":
+            continue
+        name = PackageName.parse(str(package.get("name"))).full
+        versions.setdefault(name, []).extend(_texts(entry.get("versions")))
+        for each in _objects(entry.get("ranges")):
+            if each.get("type") in ("SEMVER", "ECOSYSTEM"):
+                spans.setdefault(name, []).extend(affected.spans(_objects(each.get("events"))))
+    ranges = {name: affected.range_of(spans.get(name, ()), texts) for name, texts in versions.items()}
+    if any(len(text) > LONGEST_RANGE for text in ranges.values()):
+        raise Invalid(f"The affected versions of a package are more than {LONGEST_RANGE} characters.")
+    return tuple(sorted((name, text) for name, text in ranges.items() if text))
+
+
+def _title(document: Mapping[str, object]) -> str:
+    details = str(document.get("details") or "").strip()
+    return _line(document.get("summary"), LONGEST_TITLE) or _line(details.partition("\n")[0], LONGEST_TITLE)
+
+
+def _address(document: Mapping[str, object]) -> str:
+    """Where more is told: the advisory itself if the record names it, else its first reference."""
+    references = list(_objects(document.get("references")))
+    references.sort(key=lambda each: each.get("type") != "ADVISORY")
+    for each in references:
+        address = each.get("url")
+        if isinstance(address, str) and address.startswith(("https://", "http://")) and len(address) <= LONGEST_ADDRESS:
+            return _line(address.replace(" ", "%20"), LONGEST_ADDRESS)
+    return f"https://osv.dev/vulnerability/{document['id']}"
+
+
+def _vector(document: Mapping[str, object]) -> str | None:
+    """The CVSS 3 vector, which is the kind that npm's clients know."""
+    for each in _objects(document.get("severity")):
+        score = each.get("score")
+        if each.get("type") == "CVSS_V3" and isinstance(score, str) and _CVSS.fullmatch(score):
+            return score
+    return None
+
+
+def _line(value: object, length: int) -> str:
+    """A text for a terminal: one line, nothing in it that a terminal obeys."""
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(each for each in text if each.isprintable())[:length]
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> Iterable[Mapping[str, object]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
