@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import ColumnElement
 
 from twokey.accounts import users
@@ -13,7 +15,7 @@ from twokey.http.routing import Call
 from twokey.npm_api.search import sees_as
 from twokey.orgs import orgs, teams
 from twokey.packages import access, packages, search
-from twokey.packages.names import PackageName
+from twokey.packages.names import PackageName, check_user_name
 from twokey.packages.packages import Found
 from twokey.strict_json import optional_bool, optional_string, required_string
 
@@ -58,7 +60,7 @@ def change(call: Call) -> Answer:
 
 
 def collaborators(call: Call) -> Answer:
-    """`npm access list collaborators`: an object by name; pnpm, which says so in its address, wants a list.
+    """`npm access list collaborators`: an object by name; pnpm wants a list.
 
     Whoever has no role on a public package sees its owners, who stand in its document anyway.
     """
@@ -70,9 +72,27 @@ def collaborators(call: Call) -> Answer:
             everybody = {name: access.WRITE for name, _ in owners}
     only = call.query.get("user")
     shown = {name: level for name, level in everybody.items() if only is None or name == only}
-    if _is_pnpm(call):
+    if is_pnpm(call):
         return json_answer([{"user": name, "username": name, "permissions": shown[name]} for name in shown], 200, FRESH)
     return json_answer(shown, 200, FRESH)
+
+
+def add_owner(call: Call) -> Answer:
+    """`pnpm owner add PACKAGE USER`: an address of its own, where npm sends the whole list."""
+    user = check_user_name(required_string(call.json(), "user", max_length=214))
+    return _change_owners(call, lambda owners: [*owners, user])
+
+
+def remove_owner(call: Call) -> Answer:
+    """`pnpm owner rm PACKAGE USER`."""
+    user = check_user_name(call.params["user"])
+
+    def without(owners: list[str]) -> list[str]:
+        if user not in owners:
+            raise NotFound(f"{user!r} is no owner of {call.package}.")
+        return [name for name in owners if name != user]
+
+    return _change_owners(call, without)
 
 
 def of_user(call: Call) -> Answer:
@@ -140,6 +160,15 @@ def team_target(call: Call) -> Target:
     return Target(organisation=organisation_name(call), team=call.params["team"])
 
 
+def _change_owners(call: Call, change: Callable[[list[str]], list[str]]) -> Answer:
+    permit = call.require(Action.OWNERS, call.package_target())
+    with call.registry.door.write(permit) as tx:
+        found = packages.get(tx.connection, call.package)
+        before = [name for name, _ in packages.owners(tx.connection, found.id)]
+        packages.change_owners(tx, found, change(before), None)
+    return json_answer(OK)
+
+
 def _read(call: Call) -> Found:
     call.require(Action.READ_PACKAGE, call.package_target())
     with call.registry.database.read() as connection:
@@ -169,5 +198,6 @@ def _visible(call: Call) -> ColumnElement[bool]:
     return search.visible_to(sees_as(call.caller.principal))
 
 
-def _is_pnpm(call: Call) -> bool:
-    return call.query.get("format") == "cli" and call.headers.get("user-agent", "").startswith("pnpm/")
+def is_pnpm(call: Call) -> bool:
+    """Whether pnpm asks: it reads lists of objects where npm reads names."""
+    return call.headers.get("user-agent", "").startswith("pnpm/")

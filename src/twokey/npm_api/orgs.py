@@ -8,7 +8,7 @@ from twokey.authority.roles import OrganisationRole
 from twokey.errors import Invalid
 from twokey.http.answers import Answer, json_answer
 from twokey.http.routing import Call
-from twokey.npm_api.access import FRESH, OK, organisation_name, team_target
+from twokey.npm_api.access import FRESH, OK, is_pnpm, organisation_name, team_target
 from twokey.orgs import orgs, teams
 from twokey.orgs.teams import LONGEST_DESCRIPTION
 from twokey.packages.names import check_user_name
@@ -51,7 +51,10 @@ def teams_of(call: Call) -> Answer:
     call.require(Action.READ_ORGANISATION, _target(call))
     with call.registry.database.read() as connection:
         found = orgs.get(connection, organisation_name(call))
-        return json_answer([f"{found.name}:{name}" for name, *_ in teams.listing(connection, found)], 200, FRESH)
+        names = [name for name, *_ in teams.listing(connection, found)]
+    if is_pnpm(call):
+        return json_answer([{"name": name} for name in names], 200, FRESH)
+    return json_answer([f"{found.name}:{name}" for name in names], 200, FRESH)
 
 
 def create_team(call: Call) -> Answer:
@@ -78,7 +81,8 @@ def team_members(call: Call) -> Answer:
     call.require(Action.READ_ORGANISATION, team_target(call))
     with call.registry.database.read() as connection:
         found = orgs.get(connection, organisation_name(call))
-        return json_answer(teams.members(connection, teams.get(connection, found, call.params["team"])), 200, FRESH)
+        names = teams.members(connection, teams.get(connection, found, call.params["team"]))
+    return json_answer([{"name": name} for name in names] if is_pnpm(call) else names, 200, FRESH)
 
 
 def add_to_team(call: Call) -> Answer:

@@ -57,6 +57,8 @@ ROUTES = (
     Guarded("GET", "/-/package/{name:package}/access", (Action.READ_PACKAGE,), access.status),
     Guarded("POST", "/-/package/{name:package}/access", (Action.ACCESS,), access.change),
     Guarded("GET", "/-/package/{name:package}/collaborators", (Action.READ_PACKAGE,), access.collaborators),
+    Guarded("PUT", "/-/package/{name:package}/owners", (Action.OWNERS,), access.add_owner),
+    Guarded("DELETE", "/-/package/{name:package}/owners/{user:part}", (Action.OWNERS,), access.remove_owner),
     Guarded("GET", "/-/user/{user:part}/package", (Action.SEARCH,), access.of_user),
     Guarded("GET", "/-/org/{organisation:part}/package", (Action.SEARCH,), access.of_organisation),
     Guarded("GET", "/-/org/{organisation:part}/user", (Action.READ_ORGANISATION,), orgs.members),

@@ -12,7 +12,7 @@ from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
 from twokey.db.schema_orgs import Grant
-from twokey.errors import Conflict, Invalid, NotFound
+from twokey.errors import Conflict, Invalid, NotFound, Refused
 from twokey.packages import search, semver
 from twokey.packages.names import PackageName, check_dist_tag
 
@@ -147,9 +147,12 @@ def set_access(tx: Transaction, found: Found, access: str) -> None:
 
 
 def set_mfa(tx: Transaction, found: Found, mfa: str) -> None:
-    """Sets the package's own policy on second factors: `none`, `publish` or `automation`. Raises Invalid."""
+    """Sets the package's own policy on second factors: `none`, `publish` or `automation`. Raises Invalid, Refused."""
     if mfa not in MFA:
         raise Invalid(f"The 2FA policy of a package is one of {', '.join(MFA)}.")
+    without = select(User.id).where(User.id == tx.permit.user_id, User.mode.is_(None))
+    if mfa != "none" and tx.connection.execute(without).one_or_none() is not None:
+        raise Refused("Turn on two-factor authentication for your own account first, or you would lock yourself out.")
     if mfa != found.mfa:
         changed(tx, found.id, mfa=mfa)
     tx.record(Event.PACKAGE_MFA, details={"before": found.mfa, "after": mfa})
