@@ -112,6 +112,22 @@ NOTICES = {
     "package:package:transfer": Notice(
         "owners", _OWNERS, "An administrator gave {on} to {after}. The reason: {reason}"
     ),
+    "package:access:change": Notice(
+        "access", "Who may see a package has changed", "{on} is {after} now; it was {before}."
+    ),
+    "package:mfa:change": Notice(
+        "access",
+        "What a package asks of its publishers has changed",
+        "The 2FA policy of {on} is {after}; it was {before}.",
+    ),
+    "organisation:member:set": Notice(
+        "organisation", "Your role in an organisation", "The role in the organisation {on} is {after} now."
+    ),
+    "organisation:member:remove": Notice(
+        "organisation",
+        "You are in an organisation no longer",
+        "The membership in the organisation {on} has ended, and with it what it gave.",
+    ),
     "package:owners:change": Notice("owners", _OWNERS, "The owners of {on} are now {after}; they were {before}."),
 }
 _FEW = "Only {left} recovery codes are left: make new ones"
