@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from tests.promises.support import Instance, Person, at, document, log_in, package, person, publish_body
+from tests.promises.cast import NOBODY, PASSWORD, RECOVERY, Cast, Change
+from tests.promises.changes_of_organisations import OF_ORGANISATIONS
+from tests.promises.support import Person, at, document, log_in, package, publish_body
 from tests.support import accounts
 from tests.support.wire import Answer, request
 
-CODE, PASSWORD, RECOVERY, NOBODY = "2FA code", "password", "recovery code", "anonymous"
 LOGIN = "/-/user/org.couchdb.user:{user:part}"
 PROFILE, TOKENS, TOKEN = "/-/npm/v1/user", "/-/npm/v1/tokens", "/-/npm/v1/tokens/token/{token:part}"
 PUT, PUT_REV = "/{name:package}", "/{name:package}/-rev/{revision:part}"
 TAG = "/-/package/{name:package}/dist-tags/{tag:part}"
-
-
-@dataclass
-class Cast:
-    """Who acts: alice with two-factor authentication for writes, plain without, bob to give packages to."""
-
-    server: Instance
-    alice: Person
-    plain: Person
-    bob: Person
-    automation: str
-
-    @staticmethod
-    def of(server: Instance) -> Cast:
-        """Everybody, on a server."""
-        alice = person(server)
-        return Cast(
-            server, alice, person(server, mode=None), person(server, mode=None), accounts.automation_token(alice)
-        )
-
-    def published(self, *versions: str) -> str:
-        """A package of alice's with these versions."""
-        name = accounts.fresh_name("core")
-        for version in versions or ("1.0.0",):
-            answer = accounts.publish(self.alice, name, version, token=self.automation)
-            assert answer.status == 201, answer
-        return name
-
-    def ask(self, method: str, path: str, body: object = None) -> Answer:
-        """Alice's request, with a fresh code."""
-        return self.alice.ask(method, path, otp=self.alice.fresh_code(), body=body)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One kind of change. `who` acts (None: nobody known), `factor` proved it, `events` is what the trail says."""
-
-    name: str
-    method: str
-    route: str
-    events: tuple[str, ...]
-    ask: Callable[[Cast], Answer]
-    who: str | None = "alice"
-    factor: str = CODE
 
 
 def _sign_up(cast: Cast, suffix: str = "") -> Answer:
@@ -255,7 +209,7 @@ CHANGES = (
         "the first of a scope",
         "PUT",
         PUT,
-        ("organisation:scope:claim", *NEW_PACKAGE),
+        ("organisation:scope:claim", "package:package:create", "package:grant:change", *PUBLISHED),
         lambda c: _publish(c, f"@{accounts.fresh_name('acme')}/core"),
     ),
     Change("a version", "PUT", PUT, PUBLISHED, lambda c: _publish(c, c.published(), "1.1.0")),
@@ -282,4 +236,5 @@ CHANGES = (
     Change("set a dist-tag", "PUT", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "PUT")),
     Change("post a dist-tag", "POST", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "POST")),
     Change("remove a dist-tag", "DELETE", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "DELETE")),
+    *OF_ORGANISATIONS,
 )

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from tests.promises.changes import CHANGES, NOBODY, Cast, Change
+from tests.promises.cast import NOBODY, Cast, Change
+from tests.promises.changes import CHANGES
 from tests.promises.in_process import Threaded, Trace, Write, traced
 from tests.promises.support import ROOM, Instance, Person, at, log_in, package, person, publish_body
 from tests.support import accounts

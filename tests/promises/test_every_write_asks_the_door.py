@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.promises.changes import CHANGES, Cast
+from tests.promises.cast import Cast
+from tests.promises.changes import CHANGES
 from tests.promises.in_process import Threaded, Trace, Write, traced
 from tests.promises.support import ROOM, log_in, person
 from tests.support import accounts
