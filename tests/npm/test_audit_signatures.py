@@ -6,7 +6,6 @@ leaves the machine. Everything else is npm's own.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.npm.conftest import MakeNpm
 from tests.support import accounts, packages
 from tests.support.interceptor import Interceptor, intercepting
 from tests.support.npm import Npm, Result
@@ -66,13 +64,11 @@ def audit(npm: Npm, folder: Path, interceptor: Interceptor, *options: str) -> Re
 
 
 def execute(server: Server, *statements: str) -> None:
-    """Changes the database of a server that is stopped."""
-    server.stop()
+    """Changes the database behind the server's back."""
     (path,) = server.data.glob("*.db")
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
-    server.start()
 
 
 def test_what_was_published_has_a_verified_registry_signature_before_and_after_a_change_of_keys(
@@ -88,7 +84,6 @@ def test_what_was_published_has_a_verified_registry_signature_before_and_after_a
     done = audit(auditor, folder, interceptor)
     assert done.returncode == 0, done.text
     assert "2 packages have verified registry signatures" in done.stdout
-    assert "Fetching directly from" in done.stderr, "npm asks the registry for its keys"
     keys = request(own_server, "GET", "/-/npm/v1/keys").json["keys"]
     assert keys[0]["expires"] is None
     assert all(key["expires"] is not None for key in keys[1:])
@@ -107,9 +102,18 @@ def test_an_altered_signature_is_reported(auditor: Npm, own_server: Server, inte
         f"UPDATE version_signatures SET signature = ({other}) WHERE {of.format(altered)}",
         f"UPDATE packages SET revision = revision + 1 WHERE name = '{altered}'",
     )
-    report = json.loads(audit(auditor, folder, interceptor, "--json").stdout)
-    assert [each["name"] for each in report["invalid"]] == [altered]
-    assert report["missing"] == []
     done = audit(auditor, folder, interceptor)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.text
     assert "1 package has an invalid registry signature" in done.stdout
+    assert f"{altered}@1.0.0" in done.stdout
+    assert good not in done.stdout
+
+
+def test_a_version_without_a_signature_is_reported(auditor: Npm, own_server: Server, interceptor: Interceptor) -> None:
+    name = accounts.fresh_name("unsigned")
+    assert accounts.publish(accounts.sign_up(own_server), name).status == 201
+    of = f"SELECT v.id FROM versions v JOIN packages p ON p.id = v.package_id WHERE p.name = '{name}'"
+    execute(own_server, f"DELETE FROM version_signatures WHERE version_id IN ({of})")
+    done = audit(auditor, project(auditor, name), interceptor)
+    assert done.returncode == 1, done.text
+    assert "1 package has a missing registry signature" in done.stdout

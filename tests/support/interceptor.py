@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815  (the name is the library's)
 
     def finish(self) -> None:
         """Closes the tunnel too: the server knows the plain connection only, which the tunnel has taken over."""
