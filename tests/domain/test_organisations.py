@@ -377,23 +377,6 @@ def test_a_token_is_for_organisations_that_its_account_is_in(world: World, alice
                 tokens.mint(tx, bob.id, Wish(CredentialKind.GRANULAR, "x", limits), world.registry.lifetimes)
 
 
-def test_access_and_policy_of_a_package_are_what_npm_has(world: World, alice: Person) -> None:
-    world.publish(owner_of(world), "plain", "1.0.0")
-    with world.nothing_changes(), pytest.raises(Invalid, match="no scope"), world.by_operator() as tx:
-        packages.set_access(tx, world.found("plain"), "restricted")
-    for wrong in ("private", ""):
-        with world.nothing_changes(), pytest.raises(Invalid), world.by_operator() as tx:
-            packages.set_access(tx, world.found(PACKAGE), wrong)
-        with world.nothing_changes(), pytest.raises(Invalid), world.by_operator() as tx:
-            packages.set_mfa(tx, world.found(PACKAGE), wrong)
-    with world.by_operator() as tx:
-        packages.set_access(tx, world.found(PACKAGE), "restricted")
-        packages.set_mfa(tx, world.found(PACKAGE), "publish")
-    found = world.found(PACKAGE)
-    assert (found.access, found.mfa) == ("restricted", "publish")
-    assert world.events(Event.PACKAGE_MFA)[0]["details"] == {"before": "none", "after": "publish"}
-
-
 def test_an_organisation_begins_anew_with_a_package_that_was_unpublished(world: World, alice: Person) -> None:
     bob = world.account("bob")
     join(world, bob)
