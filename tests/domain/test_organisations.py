@@ -388,3 +388,13 @@ def test_an_organisation_begins_anew_with_a_package_that_was_unpublished(world: 
     policy(world, new_packages="none")
     world.publish(owner_of(world), PACKAGE, "2.0.0")
     assert role_on(world, bob) is PackageRole.NONE, "what the teams of the old one were given has ended"
+
+
+def test_a_grant_too_asks_for_the_second_factor_that_the_organisation_requires(world: World, alice: Person) -> None:
+    bob = world.account("bob")
+    join(world, bob, ADMIN)
+    policy(world, require_2fa=True)
+    target = Target(package=PACKAGE, scope="acme", organisation="acme", team=orgs.EVERY_MEMBER)
+    login = world.token(bob)
+    with world.nothing_changes(), pytest.raises(Refused, match="acme asks its members"):
+        world.do(world.caller(login), Action.ACCESS, target)

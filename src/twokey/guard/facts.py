@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select
 
 from twokey.accounts import invitations, mail_links, sessions, users
-from twokey.authority.actions import BY_LINK, MANAGES_ORGANISATION, READS, Action
+from twokey.authority.actions import BY_LINK, CHANGES_PACKAGE, MANAGES_ORGANISATION, READS, Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Mode, Principal
 from twokey.authority.roles import OrganisationRole, PackageRole
@@ -122,12 +122,14 @@ def gather(
     account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
     organisation, package = None, None
-    if connection is not None and (target.organisation or target.scope):
-        organisation = _organisation(connection, caller, action, target, locked)
+    if connection is not None and target.organisation is not None:
+        organisation = _organisation(connection, caller, target.organisation, action in MANAGES_ORGANISATION, locked)
     if connection is not None and target.package is not None:
+        of_scope = None
+        if target.scope is not None and action in CHANGES_PACKAGE:
+            of_scope = _organisation(connection, caller, target.scope, False, locked)
         package = _package(connection, caller, action, target, settings, at, locked)
-        if organisation is not None and organisation.require_2fa and target.organisation is None:
-            package = replace(package, organisation_requires_2fa=True)
+        package = replace(package, organisation_requires_2fa=of_scope is not None and of_scope.require_2fa)
     asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
     current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)
     covered = target.package is None or limits.covers(target.package, target.scope)
@@ -142,7 +144,7 @@ def gather(
         covered=covered,
         permission=limits.permission,
         package=package,
-        organisation=organisation if target.organisation is not None else None,
+        organisation=organisation,
         orgs_permission=limits.orgs_permission,
         new_scopes_by_admins=settings.scope_creation == "admins",
         administrator=account.administrator,
@@ -217,18 +219,13 @@ def proves_login(caller: Caller, action: Action, target: Target) -> bool:
     return action is Action.LOG_IN and login_of is not None and login_of == target.account
 
 
-def _organisation(
-    connection: Connection, caller: Caller, action: Action, target: Target, locked: bool
-) -> OrganisationFacts | None:
-    """The organisation that is the target, or the one of the package's scope.
+def _organisation(connection: Connection, caller: Caller, name: str, changes: bool, locked: bool) -> OrganisationFacts:
+    """The organisation that is the target, or whose scope the package is in.
 
-    Locked before the package, and shared unless it is to be changed itself: publishes do not wait for each other.
+    Locked before the package, and shared unless it `changes` itself: publishes do not wait for each other.
     """
-    query = select(Organisation.id, Organisation.require_2fa).where(
-        Organisation.name == (target.organisation or target.scope)
-    )
+    query = select(Organisation.id, Organisation.require_2fa).where(Organisation.name == name)
     if locked:
-        changes = action in MANAGES_ORGANISATION
         query = query.with_for_update(key_share=True) if changes else query.with_for_update(read=True)
     row = connection.execute(query).one_or_none()
     if row is None:
