@@ -207,18 +207,17 @@ def test_a_publish_waits_for_a_rotation_and_signs_with_the_new_key(world: World)
 
 
 def test_two_publishes_do_not_wait_for_each_other_to_sign(world: World) -> None:
-    """On PostgreSQL both at once; SQLite has one writer at a time, so there one after the other."""
+    """On PostgreSQL; SQLite has one writer at a time, so there one comes after the other."""
     owner(world)
     database, signer = world.registry.database, world.registry.signer
-    versions = world.rows(Version)
     with database.write() as connection:
         connection.execute(delete(VersionSignature))
-    with ExitStack() as open_:
-        for row in versions:
-            connection = open_.enter_context(database.write())
+    with ExitStack() as stack:
+        for row in world.rows(Version):
+            connection = stack.enter_context(database.write())
             signer.sign(connection, row["id"], "pkg", row["version"], row["digest"])
             if database.is_sqlite:
-                open_.close()
+                stack.close()
     check(world, "pkg")
 
 

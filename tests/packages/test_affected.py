@@ -28,10 +28,7 @@ def event(text: str) -> dict[str, str]:
         # fixed and introduced anew by the same version
         (["introduced 0", "fixed 1.0.0", "introduced 1.0.0"], [], "<1.0.0 || >=1.0.0", "<0.0.0"),
         (["introduced 0", "introduced 0.5.0", "fixed 1.0.0", "fixed 1.1.0"], [], "<1.0.0", ">=1.0.0"),
-        (
-            ["introduced 0", "fixed 1.0.0"], ["0.9.0", "1.2.0", "1.1.0", "nonsense", "1.2.0"],
-            "<1.0.0 || 1.1.0 || 1.2.0", ">1.2.0",
-        ),
+        (["introduced 0", "fixed 1.0.0"], ["0.9.0", "1.2.0", "1.1.0", "x"], "<1.0.0 || 1.1.0 || 1.2.0", ">1.2.0"),
         ([], ["1.10.0", "1.9.0"], "1.9.0 || 1.10.0", ">1.10.0"),
         (["introduced 0", "limit 2.0.0"], [], "<2.0.0", ">=2.0.0"),
         (["introduced 0", "limit *"], [], "*", "<0.0.0"),

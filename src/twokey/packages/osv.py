@@ -111,8 +111,8 @@ def _vector(document: Mapping[str, object]) -> str | None:
 
 def _line(value: object, length: int) -> str:
     """A text for a terminal: one line, nothing in it that a terminal obeys."""
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    return "".join(each for each in text if each.isprintable())[:length]
+    text = value if isinstance(value, str) else ""
+    return " ".join("".join(each for each in text if each.isprintable() or each.isspace()).split())[:length]
 
 
 def _texts(value: object) -> list[str]:
