@@ -73,9 +73,10 @@ def _lerna(npm: Npm, root: Path, flags: list[str]) -> Result:
 
 
 def _changesets(npm: Npm, root: Path, flags: list[str]) -> Result:
+    """Through npm, as `npx changeset publish`: npm hands its registry on, which Changesets reads nowhere else."""
     _commit(npm, root)
-    changeset = [str(npm.home / "bin" / "node"), str(clients.monorepo_tool("changeset"))]
-    return npm.run_command([*changeset, "publish", *flags], cwd=root)
+    (root / "node_modules").symlink_to(clients.MONOREPO)
+    return npm.run("exec", "--", "changeset", "publish", *flags, cwd=root)
 
 
 def _commit(npm: Npm, root: Path) -> None:

@@ -19,6 +19,7 @@ from tests.support.server import Server
 from tests.support.wire import Answer, request
 from twokey.packages import semver
 
+PATIENCE = 600.0  # npm needs half a minute for the eight thousand files of a large package
 AT_ONCE = 3  # npm's start is most of the time, and the server has its share of two processors
 PUBLISH = (
     # whatever the package's publishConfig says
@@ -46,7 +47,7 @@ def publish_all(npm: Npm, packages: Iterable[Packed]) -> dict[str, Result]:
 
 def publish_file(npm: Npm, tarball: Path) -> Result:
     """`npm publish FILE.tgz`, whatever registry, access and tag the package itself names."""
-    return npm.run("publish", str(tarball), f"--registry={npm.server.url}", *PUBLISH)
+    return npm.run("publish", str(tarball), f"--registry={npm.server.url}", *PUBLISH, patience=PATIENCE)
 
 
 def put(server: Server, token: str, packed: Packed) -> Answer:

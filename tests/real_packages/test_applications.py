@@ -108,7 +108,7 @@ def test_an_application_installs_the_same_from_here_alone(
     exact = applications.package_json(application, versions)
     (folder / "package.json").write_text(json.dumps(exact, indent=2), encoding="utf-8")
     reader = Npm(12, publisher.server, tmp_path / "reader")
-    result = reader.run(*upstream.INSTALL, cwd=folder)
+    result = reader.run(*upstream.INSTALL, cwd=folder, patience=publishing.PATIENCE)
     assert result.returncode == 0, result
     tree, tree_before = _told(_lock(folder, of_tree=True)), _told(_lock(installed[application], of_tree=True))
     assert tree.keys() == tree_before.keys()
