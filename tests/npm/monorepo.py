@@ -61,7 +61,9 @@ def _yarn(npm: Npm, root: Path, flags: list[str]) -> Result:
     yarn = [str(clients.node()), str(clients.yarn_berry())]
     installed = npm.run_command([*yarn, "install", "--mode=skip-build"], cwd=root)
     assert installed.returncode == 0, installed
-    return npm.run_command([*yarn, "workspaces", "foreach", "--all", "--no-private", "npm", "publish", *flags], cwd=root)
+    return npm.run_command(
+        [*yarn, "workspaces", "foreach", "--all", "--no-private", "npm", "publish", *flags], cwd=root
+    )
 
 
 def _lerna(npm: Npm, root: Path, flags: list[str]) -> Result:

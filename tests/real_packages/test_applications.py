@@ -63,13 +63,13 @@ def packages(installed: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
             if not entry.get("inBundle"):  # those travel inside another package's tarball
                 wanted[_name(path, entry), entry["version"]] = entry
     folder = tmp_path_factory.mktemp("tarballs")
+
+    def download(each: tuple[tuple[str, str], dict[str, Any]]) -> Packed:
+        (name, version), entry = each
+        return upstream.download(folder, name, version, entry["resolved"], entry["integrity"])
+
     with ThreadPoolExecutor(8) as pool:
-        return list(
-            pool.map(
-                lambda each: upstream.download(folder, *each[0], each[1]["resolved"], each[1]["integrity"]),
-                wanted.items(),
-            )
-        )
+        return list(pool.map(download, wanted.items()))
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,7 @@ def published(publisher: Publisher, packages: list[Packed]) -> dict[str, Result]
     return publishing.publish_all(publisher.npm, packages)
 
 
-def test_npm_publishes_every_package_of_four_applications(
-    packages: list[Packed], published: dict[str, Result]
-) -> None:
+def test_npm_publishes_every_package_of_four_applications(packages: list[Packed], published: dict[str, Result]) -> None:
     """More than five hundred of them, without a refusal."""
     assert len(packages) >= AT_LEAST
     assert set(published) == {str(packed) for packed in packages}

@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,7 +29,6 @@ class Packed:
     version: str
     integrity: str
     tarball: Path
-    manifest: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
