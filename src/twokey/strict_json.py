@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from twokey.errors import Invalid
@@ -29,10 +29,11 @@ _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
-def loads(body: bytes, *, max_depth: int = 64) -> object:
+def loads(body: bytes, *, max_depth: int = 64, last_key_wins: bool = False) -> object:
     """Read exactly one JSON value.
 
-    `body` is UTF-8 without a byte order mark; `max_depth` counts nested arrays and objects.
+    `body` is UTF-8 without a byte order mark; `max_depth` counts nested arrays and objects. `last_key_wins` takes an
+    object with a key twice as JavaScript's `JSON.parse` does, for files that only such readers will read again.
     Raises `Invalid`, and nothing else, with a sentence that says what is wrong.
     """
     try:
@@ -43,7 +44,7 @@ def loads(body: bytes, *, max_depth: int = 64) -> object:
         raise Invalid("The JSON begins with a byte order mark. Send it without one.")
     _check_structure(body, max_depth)
     try:
-        value: object = _DECODER.decode(text)
+        value: object = (_JAVASCRIPT_DECODER if last_key_wins else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise Invalid(f"This is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:  # the depth was checked; this is a caller that is itself deep in the stack
@@ -127,7 +128,14 @@ def _constant(name: str) -> NoReturn:
     raise Invalid(f"The JSON holds {name}, which JSON does not have. Send a number or null.")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+def _decoder(read_object: Callable[[list[tuple[str, object]]], dict[str, object]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=read_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+    )
+
+
+_DECODER = _decoder(_object)
+_JAVASCRIPT_DECODER = _decoder(dict)
 
 
 def object_of(value: object, what: str) -> dict[str, object]:

@@ -274,6 +274,11 @@ def test_the_abbreviated_form_holds_what_an_install_needs() -> None:
     assert all(result.manifest[key] == value for key, value in result.abbreviated.items())
 
 
+def test_an_old_version_without_its_hyphen_is_taken_as_npm_cleans_it() -> None:
+    facts = facts_of({"version": "0.4.0rc2"})
+    assert build(NAME, "0.4.0-rc2", {**PACKAGE, "version": "0.4.0-rc2"}, facts).manifest["version"] == "0.4.0-rc2"
+
+
 @pytest.mark.parametrize("version", ["1.0.0", "v1.0.0", "=1.0.0", " 1.0.0 ", "1.0.0+build.7"])
 def test_a_version_that_npm_cleans_to_the_published_one_is_taken(version: str) -> None:
     facts = facts_of({"version": version})

@@ -93,6 +93,13 @@ def test_a_byte_order_mark_in_package_json_is_taken_as_npm_takes_it() -> None:
     assert inspect(tarball(package_json=b'\xef\xbb\xbf{"name":"a"}'), LIMITS).package_json == {"name": "a"}
 
 
+def test_of_a_key_twice_in_package_json_the_last_counts_as_for_every_npm_client() -> None:
+    body = b'{"name":"pkg","scripts":{"install":"x"},"scripts":{"test":"y"},"scripts":{"install":"z"}}'
+    facts = inspect(tarball(package_json=body), LIMITS)
+    assert facts.package_json["scripts"] == {"install": "z"}
+    assert facts.has_install_script
+
+
 @pytest.mark.parametrize(
     ("scripts", "extra", "expected"),
     [

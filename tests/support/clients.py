@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "tests" / "clients" / "node_modules"
 INSTALL = "npm ci --prefix tests/clients"
+MONOREPO = ROOT / "tests" / "clients" / "monorepo" / "node_modules"
 
 # What Python calls the processor, and what the platform packages of node and pnpm, and of bun, call it.
 _PROCESSORS = {"x86_64": ("x64", "x64"), "aarch64": ("arm64", "aarch64")}
@@ -59,6 +60,18 @@ def yarn_classic() -> Path:
 def yarn_berry() -> Path:
     """The script of yarn 4."""
     return MODULES / "@yarnpkg" / "cli-dist" / "bin" / "yarn.js"
+
+
+def monorepo_tool(command: str) -> Path:
+    """`lerna` or `changeset`, from a lock of their own: they are large, and only long tests use them."""
+    return MONOREPO / ".bin" / command
+
+
+def monorepo_missing() -> str | None:
+    """Why they cannot be used, with the command that brings them; None when they are there."""
+    if monorepo_tool("lerna").exists():
+        return None
+    return "lerna and changesets are not installed: run `npm ci --prefix tests/clients/monorepo`"
 
 
 def _present(path: Path) -> Path | None:

@@ -149,16 +149,27 @@ class Npm:
             **(extra or {}),
         }
 
-    def run(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Result:
-        """`npm ARGS` in a pipe."""
-        return self.run_command([str(self.home / "bin" / "npm"), *args], cwd=cwd, env=env)
+    def run(
+        self,
+        *args: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        patience: float = PATIENCE,
+    ) -> Result:
+        """`npm ARGS` in a pipe; `patience` in seconds, for what takes npm long by itself."""
+        return self.run_command([str(self.home / "bin" / "npm"), *args], cwd=cwd, env=env, patience=patience)
 
     def spawn(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Terminal:
         """`npm ARGS` in a terminal."""
         return self.spawn_command([str(self.home / "bin" / "npm"), *args], cwd=cwd, env=env)
 
     def run_command(
-        self, command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> Result:
         """Any command in this environment, in a pipe."""
         done = subprocess.run(
@@ -167,7 +178,7 @@ class Npm:
             env=self.environ(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
             start_new_session=True,  # without the caller's terminal, even where the tests are run from one
         )

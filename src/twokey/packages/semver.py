@@ -25,6 +25,12 @@ _VERSION = re.compile(
     rf"(?:\+({_BUILD_PART}(?:\.{_BUILD_PART})*))?"
 )
 
+# What npm took before there was strictness, and still cleans: 1.2.3beta, 01.2.3 (node-semver's `LOOSE`).
+_LOOSE_PART = r"(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|[0-9]+)"
+_LOOSE = re.compile(
+    rf"[v=\s]*([0-9]+)\.([0-9]+)\.([0-9]+)(?:-?({_LOOSE_PART}(?:\.{_LOOSE_PART})*))?(?:\+{_BUILD_PART}(?:\.{_BUILD_PART})*)?"
+)
+
 # number < text, and a shorter list of equal parts < a longer one (semver.org 11.4)
 _PartKey = tuple[int, int, str]
 
@@ -94,11 +100,17 @@ def valid(text: str) -> bool:
 def clean(text: str) -> str | None:
     """What npm makes of a version in a package.json, or None where it is no version.
 
-    Spaces around it, leading `v` and `=` and the build metadata go, as in npm's
-    `semver/functions/clean.js`.
+    Spaces around it, leading `v` and `=`, leading zeros and the build metadata go, and a prerelease gets its hyphen,
+    as in npm's `semver/functions/clean.js`, loose as `@npmcli/package-json/lib/normalize.js` calls it.
     """
+    match = _LOOSE.fullmatch(text.strip()) if len(text) <= MAX_LENGTH else None
+    if match is None:
+        return None
+    core = ".".join(str(int(number)) for number in match.group(1, 2, 3))
+    prerelease = match.group(4).split(".") if match.group(4) else []
+    strict = ".".join(str(int(part)) if part.isdecimal() else part for part in prerelease)
     try:
-        return parse(text.strip().lstrip("=v").strip()).core
+        return parse(f"{core}-{strict}" if strict else core).core
     except Invalid:
         return None
 

@@ -163,7 +163,8 @@ class _Contents:
         if self._package_json is None:
             raise Invalid("The tarball has no package.json in its root folder. Pack it with `npm pack`.")
         try:
-            value = loads(self._package_json.removeprefix(_BYTE_ORDER_MARK))
+            # real packages have a key twice (formidable 1.1.1): what npm reads of it is what is served and installed
+            value = loads(self._package_json.removeprefix(_BYTE_ORDER_MARK), last_key_wins=True)
         except Invalid as error:
             raise Invalid(f"The package.json in the tarball cannot be read. {error.message}") from None
         return object_of(value, "The package.json in the tarball")

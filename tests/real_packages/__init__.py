@@ -1,0 +1,1 @@
+"""Real packages of the public registry, published here with the real npm and installed back."""
