@@ -238,6 +238,17 @@ def test_versions_from_before_there_were_signatures_are_signed_at_the_start(worl
     assert len(again.rows(SigningKey)) == 1
 
 
+def test_what_the_trail_does_not_know_is_not_signed_at_the_start(world: World, opened: Open) -> None:
+    """Whoever swaps the bytes in the database cannot have them signed by removing the signature."""
+    owner(world)
+    first = world.rows(Version)[0]["id"]
+    with world.registry.database.write() as connection:
+        connection.execute(update(Version).where(Version.id == first).values(digest="0" * 128))
+        connection.execute(delete(VersionSignature))
+    again = opened()
+    assert [row["version_id"] for row in again.rows(VersionSignature)] == [world.rows(Version)[1]["id"]]
+
+
 def test_the_key_signs_on_after_the_vault_has_a_new_key(world: World, opened: Open) -> None:
     _, token = owner(world)
     upkeep.rotate_keys(world.registry, world.operator())

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import logging
 from dataclasses import dataclass
 from threading import Lock
 
@@ -27,7 +29,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.engine import Database
-from twokey.db.schema import Package, Version
+from twokey.db.schema import AuditEvent, Package, Version
 from twokey.db.schema_signing import SigningKey, VersionSignature
 from twokey.errors import IntegrityFault
 from twokey.vault import Vault, key_id_of
@@ -35,6 +37,7 @@ from twokey.vault import Vault, key_id_of
 KEY_TYPE = "ecdsa-sha2-nistp256"
 MILLISECOND = 1000  # µs: npm reads the time of a version, and the end of a key, no finer
 BATCH = 500
+log = logging.getLogger("twokey")
 LOCK, LOCK_OF_MISSING = "signing-key", "signing-missing"
 
 
@@ -110,7 +113,9 @@ class Signer:
     def sign_missing(self) -> int:
         """Signs versions that have no signature: those of a registry from before there were any. Returns how many.
 
-        Each batch is a transaction of its own. A package's revision rises, as its documents change.
+        Only what the trail says was published with these very bytes: else it would be enough to remove a signature in
+        the database to get one for other bytes. Each batch is a transaction of its own. A package's revision rises, as
+        its documents change.
         """
         missing = (
             select(Version.id, Version.package_id, Package.name, Version.version, Version.digest)
@@ -120,18 +125,21 @@ class Signer:
             .order_by(Version.id)
             .limit(BATCH)
         )
-        count = 0
+        count = after = 0
         while True:
             with self._database.write() as connection:
                 self._database.lock(connection, LOCK_OF_MISSING)
-                rows = connection.execute(missing).all()
-                for row in rows:
+                rows = connection.execute(missing.where(Version.id > after)).all()
+                known = [row for row in rows if _was_published(connection, row.name, row.version, row.digest)]
+                for row in known:
                     self.sign(connection, row.id, row.name, row.version, row.digest)
-                changed = {row.package_id for row in rows}
+                changed = {row.package_id for row in known}
                 connection.execute(update(Package).where(Package.id.in_(changed)).values(revision=Package.revision + 1))
             if not rows:
                 return count
-            count += len(rows)
+            for row in set(rows) - set(known):
+                log.warning("%s@%s is not signed: the trail has no publish of its bytes", row.name, row.version)
+            count, after = count + len(known), rows[-1].id
 
     def _make(self, connection: Connection, now: int) -> PublicKey:
         private = ec.generate_private_key(ec.SECP256R1())
@@ -160,6 +168,13 @@ def message(name: str, version: str, digest: str) -> bytes:
     """What is signed for a version whose tarball has the sha512 `digest` (hex)."""
     integrity = base64.b64encode(bytes.fromhex(digest)).decode()
     return f"{name}@{version}:sha512-{integrity}".encode()
+
+
+def _was_published(connection: Connection, name: str, version: str, digest: str) -> bool:
+    query = select(AuditEvent.document).where(
+        AuditEvent.event == Event.PACKAGE_PUBLISH.value, AuditEvent.resource == f"package:{name}@{version}"
+    )
+    return any(json.loads(text)["details"].get("sha512") == digest for text in connection.execute(query).scalars())
 
 
 def seal_context(keyid: str) -> str:
