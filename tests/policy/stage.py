@@ -29,7 +29,7 @@ from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode, TokenLimits
 from twokey.authority.roles import OrganisationRole
 from twokey.clock import MINUTE
-from twokey.db.schema import AuditEvent, Session
+from twokey.db.schema import AuditEvent, Authenticator, Session
 from twokey.guard.door import Door
 from twokey.orgs import orgs
 from twokey.tokens.tokens import Wish
@@ -159,6 +159,7 @@ class Stage:
     numbers: Iterator[int] = field(default_factory=itertools.count)
     granted: list[Action] = field(default_factory=list)
     asked: list[Action] = field(default_factory=list)
+    _accounts: dict[Mode | None, Account] = field(default_factory=dict)
 
     @contextmanager
     def door_is_watched(self) -> Iterator[None]:
@@ -179,9 +180,13 @@ class Stage:
         """A name that nothing on this stage has had."""
         return f"{stem}-{next(self.numbers)}"
 
-    def actor(self, who: Who, limits: TokenLimits | None = None) -> Actor:
-        """Somebody new of this column."""
-        account = self.world.account(self.name("alice"), who.mode)
+    def actor(self, who: Who, limits: TokenLimits | None = None, *, alone: bool = False) -> Actor:
+        """Somebody of this column, with a credential of their own. `alone`: with an account of their own, too."""
+        account = self._accounts.get(who.mode)
+        if account is None or alone:
+            account = self.world.account(self.name("alice"), who.mode)
+        if not alone:
+            self._accounts[who.mode] = account
         if limits is None and who.kind is Kind.GRANULAR:
             limits = TokenLimits(permission="read-write", bypass_2fa=who.bypass)
         return Actor(self, who, account, limits or TokenLimits())
@@ -209,8 +214,15 @@ class Stage:
 
     def begin_enrolment(self, actor: Actor) -> None:
         """Begins an enrolment of a further, or the first, authenticator."""
+        if actor.who.kind is Kind.SESSION:
+            assert actor.session  # opened in a transaction of its own
         with self.world.by_operator() as tx:
             actor.pending = enrolment.begin(tx, actor.account.id, Mode.AUTH_ONLY, self.world.registry.vault)
+            if actor.who.kind is Kind.SESSION:  # only the session that began it sees it
+                own = sessions.find(tx.connection, actor.session, self.world.clock.at)
+                assert own is not None
+                mine = update(Authenticator).where(Authenticator.user_id == actor.account.id)
+                tx.connection.execute(mine.where(Authenticator.state == enrolment.PENDING).values(session_id=own.id))
 
     def last_event(self) -> int:
         """The seq of the newest event."""

@@ -41,7 +41,7 @@ def _id(value: Way | Who) -> str:
 
 @pytest.mark.parametrize(("way", "who"), cells(), ids=_id)
 def test_a_cell_is_what_the_document_says(stage: Stage, way: Way, who: Who) -> None:
-    actor = stage.actor(who)
+    actor = stage.actor(who, alone=way.spoils)
     wanted = needs(way.action_of(who), way.kind_of(who), who.mode, who.bypass)
     cell = Cell(stage, way, actor, way.ready(actor))
     if wanted is None:

@@ -20,7 +20,8 @@ class Way:
     """One request that takes the action. `ready` sets its scene for an actor, and gives what sends it.
 
     `as_nobody`: the route acts as nobody known, whoever asks. `otherwise`: what the same request takes, where the
-    account's mode makes it another action. `tells_nothing`: no event says that it was done.
+    account's mode makes it another action. `tells_nothing`: no event says that it was done. `spoils`: the account is
+    not what its column says any more.
     """
 
     action: Action
@@ -30,6 +31,7 @@ class Way:
     as_nobody: bool = False
     otherwise: Otherwise | None = None
     tells_nothing: bool = False
+    spoils: bool = False
 
     def action_of(self, who: Who) -> Action:
         """What the request of this column takes."""

@@ -135,9 +135,8 @@ def _report(actor: Actor) -> Ask:
 
 
 def _password(actor: Actor) -> Ask:
-    def body(shown: Shown) -> object:
-        old = {} if shown.password is None else {"old": shown.password}
-        return {"password": {**old, "new": NEW_PASSWORD}}
+    def body(shown: Shown) -> object:  # npm asks for the old one before it sends anything
+        return {"password": {"old": shown.password or "a guess at it", "new": NEW_PASSWORD}}
 
     return _send(actor, "POST", PROFILE, body)
 
@@ -213,8 +212,8 @@ NPM = only((
         Action.CHANGE_EMAIL, "POST", PROFILE,
         lambda a: _send(a, "POST", PROFILE, {"email": f"{a.stage.name('new')}@example.com"}),
     ),
-    Way(Action.CHANGE_PASSWORD, "POST", PROFILE, _password),
-    Way(Action.BEGIN_ENROLMENT, "POST", PROFILE, _mode, otherwise=_enrolment_of),
-    Way(Action.CONFIRM_ENROLMENT, "POST", PROFILE, _confirm),
-    Way(Action.CHANGE_SECOND_FACTOR, "POST", PROFILE, _mode, otherwise=_enrolment_of),
+    Way(Action.CHANGE_PASSWORD, "POST", PROFILE, _password, spoils=True),
+    Way(Action.BEGIN_ENROLMENT, "POST", PROFILE, _mode, otherwise=_enrolment_of, spoils=True),
+    Way(Action.CONFIRM_ENROLMENT, "POST", PROFILE, _confirm, spoils=True),
+    Way(Action.CHANGE_SECOND_FACTOR, "POST", PROFILE, _mode, otherwise=_enrolment_of, spoils=True),
 ))  # fmt: skip

@@ -124,8 +124,7 @@ WEB = only((
     ),
     Way(
         Action.RESET_PASSWORD, "POST", "/reset/{link:part}", _link("reset", new_password=NEW_PASSWORD),
-        as_nobody=True,
-    ),
+        as_nobody=True, spoils=True),
     Way(Action.VERIFY_EMAIL, "POST", "/verify/{link:part}", _link("verify"), as_nobody=True),
     Way(Action.UNDO_EMAIL, "POST", "/undo/{link:part}", _link("undo"), as_nobody=True),
     Way(
@@ -133,39 +132,40 @@ WEB = only((
         lambda a: _form("/settings/~/profile", fullname=a.stage.name("Alice"))(a),
     ),
     Way(Action.CHANGE_EMAIL, "POST", f"{SETTINGS}/email", _email),
-    Way(Action.SEND_VERIFICATION, "POST", f"{SETTINGS}/email/confirm", _form("/settings/~/email/confirm")),
+    Way(Action.SEND_VERIFICATION, "POST", f"{SETTINGS}/email/confirm", _form("/settings/~/email/confirm"), spoils=True),
     Way(
         Action.CHANGE_PASSWORD, "POST", f"{SETTINGS}/password",
-        _form("/settings/~/password", new_password=NEW_PASSWORD),
-    ),
+        _form("/settings/~/password", new_password=NEW_PASSWORD), spoils=True),
     Way(Action.REVOKE_TOKEN, "POST", f"{SETTINGS}/tokens/revoke", _revoke),
     Way(Action.CREATE_TOKEN, "POST", f"{SETTINGS}/tokens", _form("/settings/~/tokens", type="read-only")),
     Way(
         Action.BEGIN_ENROLMENT, "POST", f"{SETTINGS}/2fa/add", _form("/settings/~/2fa/add"),
-        otherwise=lambda mode: Action.BEGIN_ENROLMENT if mode is None else Action.CHANGE_SECOND_FACTOR,
+        otherwise=lambda mode: Action.BEGIN_ENROLMENT if mode is None else Action.CHANGE_SECOND_FACTOR, spoils=True,
     ),
     Way(
-        Action.CONFIRM_ENROLMENT, "POST", f"{SETTINGS}/2fa/authenticator", _confirm, otherwise=_first_or_another
+        Action.CONFIRM_ENROLMENT, "POST", f"{SETTINGS}/2fa/authenticator", _confirm, otherwise=_first_or_another,
+        spoils=True,
     ),
-    Way(Action.CONFIRM_FACTOR, "POST", f"{SETTINGS}/2fa/authenticator", _confirm, otherwise=_first_or_another),
+    Way(
+        Action.CONFIRM_FACTOR, "POST", f"{SETTINGS}/2fa/authenticator", _confirm, otherwise=_first_or_another,
+        spoils=True,
+    ),
     Way(
         Action.CHANGE_SECOND_FACTOR, "POST", f"{SETTINGS}/2fa/mode",
-        _form("/settings/~/2fa/mode", mode=Mode.AUTH_AND_WRITES.value),
-    ),
-    Way(Action.KEEP_SECOND_FACTOR, "POST", f"{SETTINGS}/security/keep", _keep),
+        _form("/settings/~/2fa/mode", mode=Mode.AUTH_AND_WRITES.value), spoils=True),
+    Way(Action.KEEP_SECOND_FACTOR, "POST", f"{SETTINGS}/security/keep", _keep, spoils=True),
     Way(
         Action.CLOSE_ACCOUNT, "POST", f"{SETTINGS}/close",
-        lambda a: _form("/settings/~/close", name=a.account.name)(a),
-    ),
+        lambda a: _form("/settings/~/close", name=a.account.name)(a), spoils=True),
     Way(Action.APPROVE_LOGIN, "POST", "/login/cli/{id:part}", _login_hand_off("approve")),
     Way(Action.DENY_HAND_OFF, "POST", "/login/cli/{id:part}", _login_hand_off("deny")),
     Way(Action.APPROVE_PROOF, "POST", "/auth/cli/{id:part}", _proof_hand_off),
-    Way(Action.ADMIN_READ, "POST", "/admin/enter", _administer("/admin/enter"), tells_nothing=True),
+    Way(Action.ADMIN_READ, "POST", "/admin/enter", _administer("/admin/enter"), tells_nothing=True, spoils=True),
     Way(
-        Action.ADMIN_CHANGE, "POST", "/admin/users/{user:part}/disable", _administer("/admin/users/{user}/disable")
+        Action.ADMIN_CHANGE, "POST", "/admin/users/{user:part}/disable", _administer("/admin/users/{user}/disable"),
+        spoils=True,
     ),
     Way(
         Action.ADMIN_SECOND_FACTOR, "POST", "/admin/users/{user:part}/reset",
-        _administer("/admin/users/{user}/reset"),
-    ),
+        _administer("/admin/users/{user}/reset"), spoils=True),
 ))  # fmt: skip
