@@ -126,18 +126,20 @@ class Actor:
 
     def page(self, path: str) -> Answer:
         """A page, as a browser asks for it."""
-        return self.stage.wire.send("GET", path, [("accept", "text/html"), ("cookie", f"__Host-tk={self._cookie()}")])
+        return self.stage.wire.send("GET", path, [("accept", "text/html"), ("cookie", f"__Host-tk={self.cookie}")])
 
     def form(self, path: str, fields: Mapping[str, str], shown: Shown) -> Answer:
         """A form of this registry's own page, with what is shown in its fields."""
-        secret = self._cookie()
+        secret = self.cookie
         sent = {**fields, "csrf": self._csrf(secret)}
         sent |= {name: value for name, value in shown._asdict().items() if value is not None}
         headers = [("accept", "text/html"), ("content-type", "application/x-www-form-urlencoded")]
         headers += [("cookie", f"__Host-tk={secret}"), ("origin", f"http://{HOST}")]
         return self.stage.wire.send("POST", path, headers, urlencode(sent).encode())
 
-    def _cookie(self) -> str:
+    @property
+    def cookie(self) -> str:
+        """What the browser's cookie holds: a session's secret, or a visitor's."""
         return self.session if self.who.kind is Kind.SESSION else "a-visitor"
 
     def _csrf(self, secret: str) -> str:

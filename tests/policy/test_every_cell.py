@@ -10,16 +10,19 @@ route; tests/cli holds them. Actions without a route are named in NOT_BUILT, and
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.guard.document import Needs, needs
-from tests.policy.stage import PASSWORD, SESSIONS, STRANGER, TOKENS, Actor, Shown, Stage, Who
-from tests.policy.way import Ask, Way
+from tests.guard.document import needs
+from tests.policy.cell import Cell
+from tests.policy.stage import SESSIONS, STRANGER, TOKENS, Stage, Who
+from tests.policy.way import Way
 from tests.policy.ways_of_npm import NPM
 from tests.policy.ways_of_web import WEB
-from tests.support.wire import Answer
 from twokey.authority.actions import Action
 from twokey.authority.principal import CredentialKind as Kind
+from twokey.authority.principal import Mode
 from twokey.http.routing import Guarded
 from twokey.npm_api.routes import ROUTES
 from twokey.web.routes import ASSETS, FORMS, PAGES
@@ -27,7 +30,6 @@ from twokey.web.routes import ASSETS, FORMS, PAGES
 FACES = {"npm": ([*ROUTES, *ASSETS], NPM), "web": ([*PAGES, *FORMS], WEB)}
 NOT_BUILT = {Action.STAR, Action.CREATE_ORGANISATION, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE}
 BY_COMMAND = {Action.OPERATE}
-WRONG = "not the password 7"
 
 
 def cells() -> list[tuple[Way, Who]]:
@@ -42,82 +44,9 @@ def _id(value: Way | Who) -> str:
 @pytest.mark.parametrize(("way", "who"), cells(), ids=_id)
 def test_a_cell_is_what_the_document_says(stage: Stage, way: Way, who: Who) -> None:
     actor = stage.actor(who, alone=way.spoils)
-    wanted = needs(way.action_of(who), way.kind_of(who), who.mode, who.bypass)
-    cell = Cell(stage, way, actor, way.ready(actor))
-    if wanted is None:
-        cell.is_refused(Shown())
-        cell.is_refused(Shown(PASSWORD, actor.code()))
-        return
-    code = wanted.code != "" and not (wanted.code == "recent" and who.stepped_up)
-    if wanted.password:
-        cell.is_asked_for_the_password(Shown())
-        cell.is_asked_for_the_password(Shown(WRONG, actor.code() if code else None))
-    if code:
-        cell.is_asked_for_a_code(Shown(PASSWORD if wanted.password else None))
-    cell.is_allowed(Shown(PASSWORD if wanted.password else None, actor.code() if code else None))
-
-
-class Cell:
-    """One way for one actor, and what came of asking."""
-
-    def __init__(self, stage: Stage, way: Way, actor: Actor, ask: Ask) -> None:
-        self.stage, self.way, self.actor, self._ask = stage, way, actor, ask
-        self.action, self.on_npm = way.action_of(actor.who), way in NPM.values()
-
-    def _done(self, shown: Shown) -> tuple[Answer, list[str]]:
-        self.actor.token if self.on_npm and self.actor.who.kind is not Kind.ANONYMOUS else self.actor._cookie()
-        before = self.stage.last_event()
-        self.stage.asked.clear()
-        self.stage.granted.clear()
-        answer = self._ask(shown)
-        return answer, self.stage.changes_since(before)
-
-    def is_refused(self, shown: Shown) -> None:
-        answer, changes = self._done(shown)
-        assert changes == [], answer
-        assert self.action not in self.stage.granted, answer
-        assert not answer.asks_for_a_code, answer
-        if self.on_npm:
-            assert answer.status in (401, 403, 404), answer
-            assert answer.error, answer
-        else:
-            assert answer.status in (403, 404) or _leads_to_login(answer), answer
-
-    def is_asked_for_the_password(self, shown: Shown) -> None:
-        answer, changes = self._done(shown)
-        assert changes == [], answer
-        assert self.action not in self.stage.granted, answer
-        if self.on_npm:  # a password that is not there at all is a request that cannot be read, where it has to be
-            assert answer.status == 401 or (answer.status == 400 and shown.password is None), answer
-            assert not answer.asks_for_a_code, answer
-        else:
-            assert _asks_for(answer, "password"), answer
-
-    def is_asked_for_a_code(self, shown: Shown) -> None:
-        answer, changes = self._done(shown)
-        assert changes == [], answer
-        assert self.action not in self.stage.granted, answer
-        if self.on_npm and self.action is not Action.CONFIRM_ENROLMENT:  # that one is shown in the body, as a guess
-            assert answer.asks_for_a_code, answer
-        elif self.on_npm:
-            assert answer.status == 401, answer
-        else:
-            assert _asks_for(answer, "otp") or _leads_to_login(answer), answer
-
-    def is_allowed(self, shown: Shown) -> None:
-        answer, changes = self._done(shown)
-        assert answer.status in (200, 201, 303), answer
-        assert not _leads_to_login(answer), answer
-        assert self.action in self.stage.granted, (answer, self.stage.asked)
-        assert bool(changes) or not self.way.tells(self.actor.who), answer
-
-
-def _leads_to_login(answer: Answer) -> bool:
-    return answer.status == 303 and answer.headers["location"].startswith("/login?next")
-
-
-def _asks_for(answer: Answer, field: str) -> bool:
-    return answer.status in (200, 401, 403) and f'name="{field}"' in answer.text
+    action = way.action_of(who)
+    cell = Cell(actor, way.ready(actor), action, on_npm=way in NPM.values(), tells=way.tells(who))
+    cell.holds(needs(action, way.kind_of(who), who.mode, who.bypass))
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -144,4 +73,26 @@ def test_what_has_no_route_yet_is_named() -> None:
     assert set(Action) - named == NOT_BUILT | BY_COMMAND, "take out what a route names now, and say how it is asked for"
 
 
-__all__ = ["Needs"]
+@pytest.mark.parametrize("way", [way for way in NPM.values() if not way.as_nobody], ids=_id)
+def test_a_session_is_nobody_on_the_npm_api(stage: Stage, way: Way) -> None:
+    """The npm API answers no cookie: a page of another site could make a browser send it."""
+    actor = stage.actor(Who(Kind.SESSION, Mode.AUTH_AND_WRITES, stepped_up=True), alone=way.spoils)
+    send, headers = stage.wire.send, [("cookie", f"__Host-tk={actor.cookie}")]
+    stranger = stage.actor(STRANGER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.wire, "send", lambda method, path, sent, body=b"": send(method, path, sent + headers, body))
+        cell = Cell(stranger, way.ready(stranger), way.action, on_npm=True, tells=way.tells(STRANGER))
+        cell.holds(needs(way.action, Kind.ANONYMOUS, None))
+
+
+@pytest.mark.parametrize("route", FORMS, ids=lambda route: route.path)
+def test_a_token_opens_no_form(stage: Stage, route: Guarded) -> None:
+    """Nor is a token taken on the pages: with a cookie beside it the request is refused for having two credentials."""
+    actor = stage.actor(Who(Kind.LOGIN, Mode.AUTH_ONLY))
+    path = re.sub(r"\{\w+:\w+\}", "core", route.path)
+    token = [("authorization", f"Bearer {actor.token}"), ("content-type", "application/x-www-form-urlencoded")]
+    for headers in (token, [*token, ("cookie", "__Host-tk=anything")]):
+        before = stage.last_event()
+        answer = stage.wire.send("POST", path, headers, b"csrf=anything&otp=123456")
+        assert answer.status in (400, 403) or answer.headers.get("location", "").startswith("/login"), answer
+        assert stage.changes_since(before) == []
