@@ -5,6 +5,8 @@ Nothing here is taken from `authority/actions.py`: were both wrong in the same w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from twokey.authority.actions import Action
 from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
@@ -145,3 +147,36 @@ def cell_of(action: Action, kind: Kind, mode: Mode | None, bypass: bool) -> str:
         return "-"
     where = column_of(action, kind, mode, bypass)
     return DIFFERENCES[action, where][0] if (action, where) in DIFFERENCES else CELLS[action, where]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be shown. `code`: nothing, `recent`, `in request`, or the enrolment's `own`."""
+
+    password: bool
+    code: str
+    just_signed_in_will_do: bool = False
+
+
+def needs(action: Action, kind: Kind, mode: Mode | None, bypass: bool = False) -> Needs | None:
+    """What the document asks for in a cell; None where it says no, whatever is shown."""
+    words = cell_of(action, kind, mode, bypass).split()
+    if words == ["-"]:
+        return None
+    also = action in PASSWORD_ON_NPM and mode is not None and kind is not Kind.OPERATOR
+    password = "P" in words or "S" in words or ((also or "p" in words) and kind is not Kind.SESSION)
+    fresh = "O" in words or ("mode" in words and mode is Mode.AUTH_AND_WRITES)
+    code = "own" if "own" in words else "in request" if "O*" in words else "recent" if fresh else ""
+    if code in ("recent", "in request") and mode is None:
+        return None  # the account has no second factor to show
+    return Needs(password, code, "S" in words)
+
+
+def needs_under_policy(action: Action, kind: Kind, mode: Mode | None, bypass: bool, mfa: str) -> Needs | None:
+    """The same for a package with its own policy: for a person a code in every mode, for automation perhaps a no."""
+    without = needs(action, kind, mode, bypass)
+    if without is None or mfa == "none":
+        return without
+    if kind in (Kind.AUTOMATION, Kind.WORKLOAD) or bypass:
+        return without if mfa == "automation" else None
+    return None if mode is None else Needs(without.password, "recent")
