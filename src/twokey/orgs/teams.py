@@ -71,12 +71,17 @@ def packages(connection: Connection, team: FoundTeam) -> dict[str, str]:
     return dict(row for row in connection.execute(query.order_by(Package.name)))
 
 
-def create(tx: Transaction, organisation: FoundOrganisation, name: str, description: str) -> None:
-    """Makes a team without members. Raises Invalid, Refused."""
+def check_name(name: str) -> None:
+    """Raises Invalid where no team may be called so."""
     if not _NAME.fullmatch(name):
         raise Invalid(
             "A team's name has 1 to 64 of a-z, 0-9, dot, dash and underscore; it begins with a letter or digit."
         )
+
+
+def create(tx: Transaction, organisation: FoundOrganisation, name: str, description: str) -> None:
+    """Makes a team without members. Raises Invalid, Refused."""
+    check_name(name)
     _check_description(description)
     existing = [each for each, *_ in listing(tx.connection, organisation)]
     if name in existing:
