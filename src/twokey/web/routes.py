@@ -20,6 +20,7 @@ from twokey.web import (
     login,
     mailed,
     orgs,
+    package_settings,
     packages,
     security_keys,
     teams,
@@ -111,6 +112,12 @@ ORGANISATION_FORMS = (
     _form(f"{_TEAM}/delete", (_MEMBER, Action.TEAMS), teams.delete),
 )
 
+_OF_PACKAGE = "/package/{name:package}/access"
+PACKAGE_FORMS = tuple(
+    _form(f"{_OF_PACKAGE}/{verb}", (Action.READ_SETTINGS, action), act)
+    for verb, (action, act) in package_settings.ACTS.items()
+)
+
 # Served where Accept names text/html.
 PAGES = (
     _page("/", (Action.SEARCH,), home.home),
@@ -140,6 +147,7 @@ PAGES = (
     _page("/settings/{user:part}/tokens", (Action.LIST_TOKENS,), tokens.listing),
     _page("/settings/{user:part}/tokens/new", (Action.LIST_TOKENS,), tokens.new),
     _page("/settings/{user:part}/close", (Action.READ_PROFILE,), closing.close_page),
+    _page(_OF_PACKAGE, (Action.READ_SETTINGS,), package_settings.page),
     *ORGANISATION_PAGES,
     *ADMIN_PAGES,
 )
@@ -179,6 +187,7 @@ SETTINGS = (
     _form("/settings/{user:part}/close", (Action.READ_PROFILE, Action.CLOSE_ACCOUNT), closing.close_account),
     _form("/settings/{user:part}/security/keep", _KEEP, closing.keep_second_factor),
     *ORGANISATION_FORMS,
+    *PACKAGE_FORMS,
     *ADMIN_FORMS,
 )  # fmt: skip
 
