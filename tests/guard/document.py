@@ -58,6 +58,8 @@ RESET_PASSWORD          | Y | - | O* | O* | - | - | - | - | -
 VERIFY_EMAIL UNDO_EMAIL | Y | - | -  | -  | - | - | - | - | -
 SEND_VERIFICATION       | - | Y | Y  | Y  | - | - | - | - | -
 """
+# Not in the document: the page of a package's settings, for whoever could change some of them there.
+SETTINGS = "READ_SETTINGS | - | Y | Y | Y | - | - | - | - | -"
 BY_MODE = {Action.LOG_IN, Action.RESET_PASSWORD}  # what nobody known does to an account goes by the account's mode
 # Not in the document: what `npm owner` looks up of a user. As whoami.
 # What `npm audit` asks: as a search.
@@ -100,9 +102,9 @@ DIFFERENCES = {
 
 PACKAGE_ACTIONS = {
     Action.READ_PACKAGE, Action.STAR, Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.UNPUBLISH,
-    Action.OWNERS, Action.ACCESS, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE,
+    Action.OWNERS, Action.ACCESS, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE, Action.READ_SETTINGS,
 }  # fmt: skip
-CHANGES = PACKAGE_ACTIONS - {Action.READ_PACKAGE, Action.STAR}
+CHANGES = PACKAGE_ACTIONS - {Action.READ_PACKAGE, Action.STAR, Action.READ_SETTINGS}
 ORGANISATION_ACTIONS = {
     Action.READ_ORGANISATION, Action.CREATE_ORGANISATION, Action.ORGANISATION, Action.TEAMS, Action.LEAVE_ORGANISATION,
 }  # fmt: skip
@@ -114,7 +116,7 @@ PEOPLE = (Kind.LOGIN, Kind.SESSION)
 
 def cells() -> dict[tuple[Action, str], str]:
     also = "\n".join(table.strip() for table in (ORGANISATIONS, HAND_OFFS, MAIL, ADMINISTRATION)).splitlines()
-    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, *also]
+    lines = [*DOCUMENT.strip().splitlines(), SECOND_STEPS, SETTINGS, *also]
     head, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
     found = {}
     for names, *row in rows:

@@ -211,7 +211,7 @@ def test_who_may_write_to_a_package_publishes_and_who_manages_it_decides_about_o
             assert said(facts) == (case.expected() if enough else "refused"), (case, role)
 
 
-@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS - CHANGES))
+@pytest.mark.parametrize("action", sorted(PACKAGE_ACTIONS - CHANGES - {Action.READ_SETTINGS}))
 def test_any_role_on_a_restricted_package_shows_it(action: Action) -> None:
     for case in cases(action):
         for role in (PackageRole.READ, PackageRole.WRITE):
@@ -357,7 +357,7 @@ WAYS_IN = {
 }  # fmt: skip
 READING = {
     Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS, Action.READ_ORGANISATION,
+    Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 }  # fmt: skip
 
 

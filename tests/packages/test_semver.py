@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.errors import Invalid
-from twokey.packages.semver import Version, clean, highest, parse, valid
+from twokey.packages.semver import Version, clean, highest, matching, parse, valid
 
 # semver.org 11.4 and its neighbours, each lower than the next
 ORDER = [
@@ -133,6 +133,28 @@ def test_the_highest_is_a_release_where_there_is_one() -> None:
     assert highest([]) is None
     with pytest.raises(Invalid):
         highest(["1.0.0", "nonsense"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("*", ["1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1", "2.0.0"]),
+        ("1.9.0", ["1.9.0"]),
+        ("=1.9.0", ["1.9.0"]),
+        ("9.9.9", []),
+        (">=1.9.0 <2.0.0", ["1.9.0", "1.10.0", "2.0.0-rc.1"]),
+        (">1.9.0", ["1.10.0", "2.0.0-rc.1", "2.0.0"]),
+        ("<=1.9.0", ["1.0.0", "1.9.0"]),
+    ],
+)
+def test_versions_are_named_by_number_or_comparison(text: str, expected: list[str]) -> None:
+    assert matching(text, ["2.0.0", "1.10.0", "1.0.0", "2.0.0-rc.1", "1.9.0"]) == expected
+
+
+@pytest.mark.parametrize("text", ["^1.0.0", "~1.0.0", "1.x", "1", "1.0.0 || 2.0.0", "latest", ">", ">= 1.0.0", "**"])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        matching(text, ["1.0.0"])
 
 
 NUMBERS = st.integers(0, 2**53 - 1)

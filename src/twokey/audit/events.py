@@ -89,6 +89,7 @@ class Event(StrEnum):
     MEMBER_SET = "organisation:member:set"
     MEMBER_REMOVE = "organisation:member:remove"
     TEAM_CREATE = "organisation:team:create"
+    TEAM_DESCRIBE = "organisation:team:describe"
     TEAM_REMOVE = "organisation:team:remove"
     TEAM_MEMBER_ADD = "organisation:team-member:add"
     TEAM_MEMBER_REMOVE = "organisation:team-member:remove"

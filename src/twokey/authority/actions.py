@@ -44,6 +44,7 @@ class Action(StrEnum):
     UNPUBLISH = "package:unpublish"
     OWNERS = "package:owners"
     ACCESS = "package:access"
+    READ_SETTINGS = "package:settings"
     READ_ORGANISATION = "organisation:read"
     CREATE_ORGANISATION = "organisation:create"
     ORGANISATION = "organisation:change"
@@ -135,6 +136,7 @@ package:deprecate    | -         | Y      | Y         | O               | mode  
 package:unpublish    | -         | Y      | Y         | O               | mode    | -          | scope O    | -         | -        | -
 package:owners       | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
 package:access       | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
+package:settings     | -         | Y      | Y         | Y               | -       | -          | -          | -         | -        | -
 organisation:read    | -         | Y      | Y         | Y               | Y       | Y          | scope      | Y         | -        | -
 organisation:create  | -         | Y      | Y         | O               | -       | -          | -          | -         | -        | -
 organisation:change  | -         | Y      | Y         | O               | -       | -          | scope O    | -         | -        | -
@@ -213,6 +215,8 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
+# What takes the right to write to the package that it is aimed at: those, and to see its settings.
+WRITES_TO_PACKAGE = CHANGES_PACKAGE | {Action.READ_SETTINGS}
 # Of those, what takes the right to manage the package, not only to write to it.
 MANAGES_PACKAGE = frozenset({Action.OWNERS, Action.ACCESS, Action.TRUST})
 # What is done to an organisation, and which of its roles may.
@@ -231,7 +235,7 @@ IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Actio
 
 READS = frozenset({
     Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS, Action.READ_ORGANISATION,
+    Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 })  # fmt: skip
 
 _KIND_COLUMNS = {

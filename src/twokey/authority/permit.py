@@ -91,7 +91,7 @@ class JudgedProof:
 class Permit:
     """The door's yes. Writing needs one, and a write may do only what its permit says.
 
-    `creates`: the package was not there when the door was asked.
+    `creates`: it takes a name: of an account, of an organisation, or of a package that was not there when asked.
     """
 
     caller: Caller

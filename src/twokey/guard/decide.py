@@ -12,6 +12,7 @@ from twokey.authority.actions import (
     MANAGES_ORGANISATION,
     MANAGES_PACKAGE,
     READS,
+    WRITES_TO_PACKAGE,
     Action,
     Code,
     Column,
@@ -126,7 +127,7 @@ def _by_target(facts: Facts, found: Rule) -> Reason | None:
         refusal = _by_organisation(facts, facts.organisation)
         if refusal is not None:
             return refusal
-    if package is None or facts.action not in CHANGES_PACKAGE:
+    if package is None or facts.action not in WRITES_TO_PACKAGE:
         return None
     if not package.exists and facts.action not in (Action.PUBLISH, Action.STAGE):
         return Reason.NOT_VISIBLE

@@ -116,7 +116,8 @@ class Door:
             assert user_id is not None
             proof = self._judge(caller, action, target, decision.code, user_id)
         self._check_rate(caller, action, target, facts)
-        creates = action is Action.SIGN_UP or (facts.package is not None and not facts.package.exists)
+        takes_name = action in (Action.SIGN_UP, Action.CREATE_ORGANISATION)
+        creates = takes_name or (facts.package is not None and not facts.package.exists)
         return Permit(caller, action, target, user_id, proof, password_proved, creates, removes_last_factor)
 
     @contextmanager

@@ -25,6 +25,7 @@ VERBS = {
     Action.UNPUBLISH: "unpublish",
     Action.OWNERS: "change owners",
     Action.ACCESS: "change access",
+    Action.READ_SETTINGS: "see the settings of packages",
     Action.READ_ORGANISATION: "look into organisations",
     Action.CREATE_ORGANISATION: "make organisations",
     Action.ORGANISATION: "change organisations and teams",

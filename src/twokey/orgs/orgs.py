@@ -18,7 +18,7 @@ from twokey.db.schema import Member, Organisation, Owner, Package, User
 from twokey.db.schema_orgs import Team, TeamMember
 from twokey.errors import Invalid, NotFound, Refused
 from twokey.packages import packages
-from twokey.packages.names import PackageName
+from twokey.packages.names import PackageName, check_new_name
 
 EVERY_MEMBER = "developers"  # the team that every member is in, as on the public registry
 NO_ACCESS = "none"
@@ -108,9 +108,27 @@ def requiring_2fa(connection: Connection, user_id: int) -> bool:
     return found.one_or_none() is not None
 
 
+def without_2fa(connection: Connection, organisation_id: int) -> list[str]:
+    """The members whose accounts have no second factor, by name: who could change nothing where one is required."""
+    query = select(User.name).join(Member, Member.user_id == User.id)
+    wanted = (Member.organisation_id == organisation_id, User.mode.is_(None), User.disabled_at.is_(None))
+    return list(connection.execute(query.where(*wanted).order_by(User.name)).scalars())
+
+
+def check_name(name: str) -> None:
+    """Raises Invalid where no organisation may be called so (without `@`): where no package could be in its scope."""
+    try:
+        check_new_name(PackageName.parse(f"@{name}/x"))
+    except Invalid:
+        raise Invalid(
+            "An organisation's name holds lower-case letters, digits, '-', '_' and '.', "
+            "and does not begin with a dot: choose another."
+        ) from None
+
+
 def create(tx: Transaction, name: str) -> FoundOrganisation:
     """Makes a free scope (without `@`) an organisation that whoever acts owns. Raises Refused, Invalid."""
-    PackageName.parse(f"@{name}/x")
+    check_name(name)
     if not scope_is_free(tx.connection, name):
         raise Refused(f"The name {name} belongs to another user or organisation: choose another.")
     organisation_id = tx.connection.execute(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.roles import PERMISSIONS
-from twokey.db.schema import Package, User
+from twokey.db.schema import Organisation, Package, User
 from twokey.db.schema_orgs import Grant, Team, TeamMember
 from twokey.errors import Invalid, NotFound, Refused
 from twokey.orgs import orgs
@@ -71,14 +71,18 @@ def packages(connection: Connection, team: FoundTeam) -> dict[str, str]:
     return dict(row for row in connection.execute(query.order_by(Package.name)))
 
 
-def create(tx: Transaction, organisation: FoundOrganisation, name: str, description: str) -> None:
-    """Makes a team without members. Raises Invalid, Refused."""
+def check_name(name: str) -> None:
+    """Raises Invalid where no team may be called so."""
     if not _NAME.fullmatch(name):
         raise Invalid(
             "A team's name has 1 to 64 of a-z, 0-9, dot, dash and underscore; it begins with a letter or digit."
         )
-    if len(description) > LONGEST_DESCRIPTION or not (description == "" or description.isprintable()):
-        raise Invalid(f"A team's description has at most {LONGEST_DESCRIPTION} characters, on one line.")
+
+
+def create(tx: Transaction, organisation: FoundOrganisation, name: str, description: str) -> None:
+    """Makes a team without members. Raises Invalid, Refused."""
+    check_name(name)
+    _check_description(description)
     existing = [each for each, *_ in listing(tx.connection, organisation)]
     if name in existing:
         raise Refused(f"{organisation.name} has a team {name} already.")
@@ -88,6 +92,14 @@ def create(tx: Transaction, organisation: FoundOrganisation, name: str, descript
         insert(Team).values(organisation_id=organisation.id, name=name, description=description, created_at=tx.now)
     )
     tx.record(Event.TEAM_CREATE, resource=f"team:{organisation.name}:{name}")
+
+
+def describe(tx: Transaction, organisation: FoundOrganisation, name: str, description: str) -> None:
+    """Gives a team another description. Raises Invalid, NotFound."""
+    team = get(tx.connection, organisation, name)
+    _check_description(description)
+    tx.connection.execute(update(Team).where(Team.id == team.id).values(description=description))
+    tx.record(Event.TEAM_DESCRIBE, resource=team.resource, details={"before": team.description, "after": description})
 
 
 def remove(tx: Transaction, organisation: FoundOrganisation, name: str) -> None:
@@ -162,6 +174,23 @@ def grant_to_every_member(tx: Transaction, found: Found) -> None:
 def _permission(connection: Connection, package_id: int, team: FoundTeam) -> str | None:
     query = select(Grant.permission).where(Grant.team_id == team.id, Grant.package_id == package_id)
     return connection.execute(query).scalar_one_or_none()
+
+
+def of_package(connection: Connection, package_id: int) -> list[tuple[str, str, str]]:
+    """The teams with access of their own to a package: organisation, team, permission, by name."""
+    query = (
+        select(Organisation.name, Team.name, Grant.permission)
+        .join_from(Grant, Team, Team.id == Grant.team_id)
+        .join(Organisation, Organisation.id == Team.organisation_id)
+        .where(Grant.package_id == package_id)
+    )
+    rows = connection.execute(query.order_by(Organisation.name, Team.name))
+    return [(organisation, team, permission) for organisation, team, permission in rows]
+
+
+def _check_description(description: str) -> None:
+    if len(description) > LONGEST_DESCRIPTION or not (description == "" or description.isprintable()):
+        raise Invalid(f"A team's description has at most {LONGEST_DESCRIPTION} characters, on one line.")
 
 
 def _check_not_everybody(team: FoundTeam, why: str) -> None:

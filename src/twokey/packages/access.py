@@ -32,6 +32,14 @@ def role_of(connection: Connection, package_id: int, organisation_id: int | None
     return PackageRole(max(found, default=PackageRole.NONE.value))
 
 
+def managed_by(user_id: int) -> ColumnElement[bool]:
+    """The packages that the user manages, as a condition on `Package`."""
+    managed = select(Member.organisation_id).where(Member.user_id == user_id, Member.role.in_(_MANAGER_ROLES))
+    return or_(
+        Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id)), Package.organisation_id.in_(managed)
+    )
+
+
 def readable_by(user_id: int) -> ColumnElement[bool]:
     """The packages on which the user has a role, as a condition on `Package`."""
     granted = (
@@ -39,12 +47,7 @@ def readable_by(user_id: int) -> ColumnElement[bool]:
         .join(TeamMember, TeamMember.team_id == Grant.team_id)
         .where(TeamMember.user_id == user_id)
     )
-    managed = select(Member.organisation_id).where(Member.user_id == user_id, Member.role.in_(_MANAGER_ROLES))
-    return or_(
-        Package.id.in_(select(Owner.package_id).where(Owner.user_id == user_id)),
-        Package.id.in_(granted),
-        Package.organisation_id.in_(managed),
-    )
+    return or_(managed_by(user_id), Package.id.in_(granted))
 
 
 def collaborators(connection: Connection, package_id: int, organisation_id: int | None) -> dict[str, str]:

@@ -200,6 +200,14 @@ def version_names(connection: Connection, package_id: int) -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
+def deprecated(connection: Connection, package_id: int) -> list[tuple[str, str]]:
+    """The deprecated versions, without the tombstones, and their messages."""
+    query = select(Version.version, Version.deprecated).where(
+        Version.package_id == package_id, Version.removed_at.is_(None), Version.deprecated.is_not(None)
+    )
+    return [(version, message or "") for version, message in connection.execute(query)]
+
+
 def mend_dist_tags(tx: Transaction, found: Found, wanted: Mapping[str, str]) -> None:
     """After versions went: keeps the tags that point at what is left, and gives `latest` a version again.
 

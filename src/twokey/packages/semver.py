@@ -5,6 +5,7 @@ Rules as in npm's `semver/classes/semver.js` without its lenience: no leading `v
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _LOOSE_PART = r"(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|[0-9]+)"
 _LOOSE = re.compile(
     rf"[v=\s]*([0-9]+)\.([0-9]+)\.([0-9]+)(?:-?({_LOOSE_PART}(?:\.{_LOOSE_PART})*))?(?:\+{_BUILD_PART}(?:\.{_BUILD_PART})*)?"
 )
+_COMPARISON = re.compile(r"(<=|>=|<|>|=|)([^<>=].*)")
+_COMPARE = {"": operator.eq, "=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 # number < text, and a shorter list of equal parts < a longer one (semver.org 11.4)
 _PartKey = tuple[int, int, str]
@@ -113,6 +116,25 @@ def clean(text: str) -> str | None:
         return parse(f"{core}-{strict}" if strict else core).core
     except Invalid:
         return None
+
+
+def matching(text: str, versions: Iterable[str]) -> list[str]:
+    """Those of `versions` that `text` names, the lowest first: `*` all, else versions and comparisons that all hold.
+
+    Such as `1.2.3` and `>=1.0.0 <2.0.0`; prereleases are compared like any other, as `npm deprecate` does it. Raises
+    `Invalid` for what is neither, carets and tildes among them.
+    """
+    held = {each: parse(each) for each in versions}
+    for part in text.split() if text.strip() != "*" else ():
+        match = _COMPARISON.fullmatch(part)
+        if match is None:
+            raise Invalid(
+                f"{quoted(part)} is no version and no comparison: write * for all, one version such as 1.2.3, "
+                "or a range such as >=1.0.0 <2.0.0."
+            )
+        holds, limit = _COMPARE[match[1]], parse(match[2])
+        held = {each: version for each, version in held.items() if holds(version, limit)}
+    return sorted(held, key=held.__getitem__)
 
 
 def highest(versions: Iterable[str]) -> str | None:

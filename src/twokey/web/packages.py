@@ -13,10 +13,11 @@ from markupsafe import Markup
 from sqlalchemy import Connection, select
 
 from twokey.authority.actions import Action
+from twokey.authority.roles import PackageRole
 from twokey.db.schema import User, Version, VersionReadme
 from twokey.errors import NotFound
 from twokey.http.answers import Answer
-from twokey.packages import downloads, packages, packument, semver
+from twokey.packages import access, downloads, packages, packument, semver
 from twokey.packages.packages import Found
 from twokey.web import render
 from twokey.web.visit import Visit
@@ -68,8 +69,17 @@ def package_page(visit: Visit) -> Answer:
         dependencies=_dependencies(shown.manifest), facts=_facts(shown.manifest), chart=_chart(weeks),
         tarball=packument.tarball_path(visit.package, shown.version),
         install=f"{found.name}@{shown.version}" if wanted else found.name,
-        is_owner=visit.signed_in and visit.user in owners,
+        is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
+        may_write=_role(visit, found) >= PackageRole.WRITE,
     )  # fmt: skip
+
+
+def _role(visit: Visit, found: Found) -> PackageRole:
+    user_id = visit.caller.principal.user_id
+    if user_id is None:
+        return PackageRole.NONE
+    with visit.registry.database.read() as connection:
+        return access.role_of(connection, found.id, found.organisation_id, user_id)
 
 
 def _version(connection: Connection, found: Found, version: str) -> Shown:

@@ -19,8 +19,11 @@ from twokey.web import (
     home,
     login,
     mailed,
+    orgs,
+    package_settings,
     packages,
     security_keys,
+    teams,
     tokens,
     two_factor,
 )
@@ -83,6 +86,38 @@ ADMIN_FORMS = (
     ),
 )
 
+_MEMBER = Action.READ_ORGANISATION
+_SHOWN = (Action.SEARCH, _MEMBER)  # an organisation's page, which also says what was wrong with its forms
+_ORG, _TEAM = "/org/{organisation:part}", "/org/{organisation:part}/team/{team:part}"
+
+ORGANISATION_PAGES = (
+    _page("/orgs", (Action.READ_PROFILE,), orgs.list_page),
+    _page(_ORG, _SHOWN, orgs.page),
+    _page(_TEAM, (_MEMBER,), teams.page),
+)
+
+ORGANISATION_FORMS = (
+    _form("/orgs", (Action.READ_PROFILE, Action.CREATE_ORGANISATION), orgs.create),
+    _form(f"{_ORG}/members", (*_SHOWN, Action.ORGANISATION), orgs.set_member),
+    _form(f"{_ORG}/members/remove", (*_SHOWN, Action.ORGANISATION), orgs.remove_member),
+    _form(f"{_ORG}/settings", (*_SHOWN, Action.ORGANISATION), orgs.set_policy),
+    _form(f"{_ORG}/leave", (*_SHOWN, Action.LEAVE_ORGANISATION), orgs.leave),
+    _form(f"{_ORG}/delete", (*_SHOWN, Action.ORGANISATION), orgs.delete),
+    _form(f"{_ORG}/teams", (*_SHOWN, Action.TEAMS), orgs.create_team),
+    _form(f"{_TEAM}/members", (_MEMBER, Action.TEAMS), teams.add_member),
+    _form(f"{_TEAM}/members/remove", (_MEMBER, Action.TEAMS), teams.remove_member),
+    _form(f"{_TEAM}/packages", (_MEMBER, Action.ACCESS), teams.grant),
+    _form(f"{_TEAM}/packages/revoke", (_MEMBER, Action.ACCESS), teams.revoke),
+    _form(f"{_TEAM}/description", (_MEMBER, Action.TEAMS), teams.describe),
+    _form(f"{_TEAM}/delete", (_MEMBER, Action.TEAMS), teams.delete),
+)
+
+_OF_PACKAGE = "/package/{name:package}/access"
+PACKAGE_FORMS = tuple(
+    _form(f"{_OF_PACKAGE}/{verb}", (Action.READ_SETTINGS, action), act)
+    for verb, (action, act) in package_settings.ACTS.items()
+)
+
 # Served where Accept names text/html.
 PAGES = (
     _page("/", (Action.SEARCH,), home.home),
@@ -112,6 +147,8 @@ PAGES = (
     _page("/settings/{user:part}/tokens", (Action.LIST_TOKENS,), tokens.listing),
     _page("/settings/{user:part}/tokens/new", (Action.LIST_TOKENS,), tokens.new),
     _page("/settings/{user:part}/close", (Action.READ_PROFILE,), closing.close_page),
+    _page(_OF_PACKAGE, (Action.READ_SETTINGS,), package_settings.page),
+    *ORGANISATION_PAGES,
     *ADMIN_PAGES,
 )
 
@@ -149,6 +186,8 @@ SETTINGS = (
     _form("/settings/{user:part}/tokens/revoke", (Action.LIST_TOKENS, Action.REVOKE_TOKEN), tokens.revoke),
     _form("/settings/{user:part}/close", (Action.READ_PROFILE, Action.CLOSE_ACCOUNT), closing.close_account),
     _form("/settings/{user:part}/security/keep", _KEEP, closing.keep_second_factor),
+    *ORGANISATION_FORMS,
+    *PACKAGE_FORMS,
     *ADMIN_FORMS,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from twokey.authority.principal import CredentialKind, TokenLimits
 from twokey.clock import DAY, iso
 from twokey.errors import Invalid, TwokeyError
 from twokey.http.answers import Answer
+from twokey.orgs import orgs
 from twokey.tokens import limits, tokens
 from twokey.tokens.tokens import Listed, Wish
 from twokey.web import render
@@ -43,9 +44,11 @@ KINDS = {
     ),
 }  # fmt: skip
 LABELS = {**{each.kind: each.label for each in KINDS.values()}, CredentialKind.LOGIN: "Login"}
+ORGS_PERMISSIONS = {"read-only": "Read members and teams", "read-write": "Change members and teams, too"}
 PERMISSIONS = {"read-only": "Read only", "read-write": "Read and write"}
 BLANK = {
     "type": "", "name": "", "days": "", "addresses": "", "packages": "", "scopes": "", "permission": "read-write",
+    "orgs_permission": "read-only",
 }  # fmt: skip
 
 
@@ -101,10 +104,12 @@ def revoke(visit: Visit) -> Answer:
 
 def _form(visit: Visit, sent: dict[str, str], error: TwokeyError | None = None) -> Answer:
     lifetimes = visit.registry.lifetimes
+    with visit.registry.database.read() as connection:
+        mine = [name for name, _ in orgs.of_user(connection, visit.user_id)]
     return render.form_page(
         visit, "token_new.html", error, kinds=KINDS, permissions=PERMISSIONS,
         sent={"bypass": "", **sent}, days={name: lifetimes.of(each.kind) for name, each in KINDS.items()},
-        maximum=lifetimes.maximum,
+        maximum=lifetimes.maximum, organisations=mine, chosen=visit.all("orgs"), orgs_permissions=ORGS_PERMISSIONS,
     )  # fmt: skip
 
 
@@ -129,7 +134,11 @@ def _wish(visit: Visit) -> Wish:
 def _granular(visit: Visit, cidr: tuple[str, ...]) -> TokenLimits:
     packages, scopes, permission = visit.lines("packages"), visit.lines("scopes"), visit.one("permission")
     every = not (packages or scopes)
-    return limits.granular(packages, scopes, permission, cidr=cidr, every=every, bypass=visit.one("bypass") == "yes")
+    chosen = visit.all("orgs")
+    return limits.granular(
+        packages, scopes, permission, cidr=cidr, every=every, bypass=visit.one("bypass") == "yes", orgs=chosen,
+        orgs_permission=visit.one("orgs_permission") or "read-only" if chosen else None,
+    )  # fmt: skip
 
 
 def _days(text: str) -> int | None:
