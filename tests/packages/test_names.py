@@ -135,6 +135,20 @@ def test_ordinary_names_can_be_made(text: str) -> None:
     check_new_name(PackageName.parse(text))
 
 
+@pytest.mark.parametrize("text", ["JSONStream", "punycode", "@Acme/bar"])
+def test_the_operator_may_allow_a_name_that_real_packages_have(text: str) -> None:
+    name = PackageName.parse(text)
+    check_new_name(name, [text])
+    with pytest.raises(Invalid):
+        check_new_name(name, [text.swapcase(), "other"])
+
+
+@pytest.mark.parametrize("text", ["constructor", "toString"])
+def test_the_operator_cannot_allow_what_breaks_clients(text: str) -> None:
+    with pytest.raises(Invalid, match="reserved"):
+        check_new_name(PackageName.parse(text), [text])
+
+
 def test_a_name_has_its_parts() -> None:
     name = PackageName.parse("@acme/bar")
     assert (name.scope, name.base) == ("acme", "bar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from twokey.errors import Invalid
@@ -104,23 +105,28 @@ class PackageName:
         return PackageName(scope, base)
 
 
-def check_new_name(name: PackageName) -> None:
+def check_new_name(name: PackageName, allowed: Collection[str] = ()) -> None:
     """Raise `Invalid` where a package of this name may not be created here.
 
-    Source: npm's `validate-npm-package-name/lib/index.js`, its rules for new packages, and the words
-    that break clients or this registry's own addresses.
+    `allowed` are names that the operator takes all the same: old ones with capitals, and those of Node's modules,
+    which the public registry has and real packages depend on. Source: npm's `validate-npm-package-name/lib/index.js`,
+    its rules for new packages, and the words that break clients or this registry's own addresses.
     """
     PackageName.parse(name.full)
     shown = quoted(name.full, MAX_NAME)
-    if not _NEW.fullmatch(name.base) or (name.scope is not None and not _NEW.fullmatch(name.scope)):
+    is_allowed = name.full in allowed
+    if not is_allowed and not all(_NEW.fullmatch(part) for part in (name.base, name.scope or name.base)):
         raise Invalid(
             f"{shown} cannot be the name of a new package. Use lower-case letters, digits, '-', '_' and '.' only."
         )
     # "-" begins this registry's own addresses, behind a scope too: /@scope/-/file.tgz
     if name.base == "-" or name.base in _NEVER or (name.scope is None and name.base in _RESERVED):
         raise Invalid(f"{shown} is a reserved word. Choose another name.")
-    if name.scope is None and name.base in _CORE_MODULES:
-        raise Invalid(f"{shown} is a module of Node.js itself. Choose another name, or put it into a scope.")
+    if not is_allowed and name.scope is None and name.base in _CORE_MODULES:
+        raise Invalid(
+            f"{shown} is a module of Node.js itself. Choose another name, put it into a scope, or ask the operator of "
+            "this registry to allow it."
+        )
 
 
 def check_version(text: str) -> str:
