@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.npm.publishers import Publish, write_yarnrc
 from tests.support import clients, packages
 from tests.support.npm import Npm, Result
-
-Publish = Callable[[Npm, Path, list[str]], Result]
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,7 @@ def _pnpm(npm: Npm, root: Path, flags: list[str]) -> Result:
 
 
 def _yarn(npm: Npm, root: Path, flags: list[str]) -> Result:
-    settings = [
-        f"npmRegistryServer: {npm.server.url}",
-        f"npmAuthToken: {npm.token()}",
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
-    ]
-    (root / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
-    (root / "yarn.lock").write_text("", encoding="utf-8")
+    write_yarnrc(npm, root)
     yarn = [str(clients.node()), str(clients.yarn_berry())]
     installed = npm.run_command([*yarn, "install", "--mode=skip-build"], cwd=root)
     assert installed.returncode == 0, installed

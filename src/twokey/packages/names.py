@@ -129,18 +129,13 @@ def check_new_name(name: PackageName, allowed: Collection[str] = ()) -> None:
         )
 
 
-def check_version(text: str) -> str:
-    """`text`, where it can be published as a version; raises `Invalid` otherwise.
+def published_version(text: str) -> str:
+    """The version that `text` is published as; raises `Invalid` where it is none.
 
-    Strict semver (`semver.parse`) without build metadata: npm drops it before it publishes, and two
-    versions that differ in it alone would have the same precedence.
+    Strict semver (`semver.parse`) without build metadata. npm, pnpm and yarn 1 drop it before they publish, yarn 4 and
+    bun leave that to the registry; two versions that differ in it alone have the same precedence, so there is one.
     """
-    if semver.parse(text).build:
-        raise Invalid(
-            f"The version {quoted(text)} has build metadata, which does not tell versions apart. "
-            "Leave out the '+' and what follows it."
-        )
-    return text
+    return semver.parse(text).core
 
 
 def check_dist_tag(text: str) -> str:
