@@ -11,6 +11,7 @@ hash = $(firstword $(shell cat $(1) | sha256sum | cut -c1-16))
 RUNTIME := $(STAMPS)/runtime-$(call hash,requirements.lock pyproject.toml)
 DEVELOPMENT := $(STAMPS)/development-$(call hash,requirements-dev.lock pyproject.toml)
 CLIENTS := tests/clients/node_modules/.stamp-$(call hash,tests/clients/package-lock.json)
+MONOREPO := tests/clients/monorepo/node_modules/.stamp-$(call hash,tests/clients/monorepo/package-lock.json)
 # Builds of our own package use the build tools of the development lock, hashes and all.
 INSTALL_SELF := $(BIN)/uv pip install --quiet --no-deps --build-constraints requirements-dev.lock --editable .
 
@@ -23,7 +24,7 @@ test: $(DEVELOPMENT) $(CLIENTS) system
 	$(BIN)/pytest -n $(JOBS) -m "not long"
 
 # Hundreds of kills and the whole client matrix: run before an issue is called resolved.
-test-long: $(DEVELOPMENT) $(CLIENTS) system
+test-long: $(DEVELOPMENT) $(CLIENTS) $(MONOREPO) system
 	$(BIN)/pytest -n $(JOBS)
 
 check: $(DEVELOPMENT)
@@ -42,7 +43,7 @@ lock: $(DEVELOPMENT)
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev -q -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) tests/clients/node_modules dist
+	rm -rf $(VENV) tests/clients/node_modules tests/clients/monorepo/node_modules dist
 
 $(BIN)/uv:
 	@echo "Setting up twokey in $(VENV) (once) ..."
@@ -64,6 +65,12 @@ $(CLIENTS):
 	@command -v npm >/dev/null || { echo "The tests need Node 20 or later with npm (Debian: apt-get install nodejs npm)."; exit 1; }
 	@echo "Installing the npm clients that the tests drive (once) ..."
 	@cd tests/clients && npm ci --silent
+	@touch $@
+
+# Hundreds of packages by themselves: only the long tests use them.
+$(MONOREPO):
+	@echo "Installing Lerna and Changesets for the long tests (once) ..."
+	@cd tests/clients/monorepo && npm ci --silent
 	@touch $@
 
 # What the tests want of the system: the browser for pages, oathtool for codes that are not ours. Where one is missing and

@@ -126,6 +126,10 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _days(text: str) -> int | None:
     return None if text == "none" else _number(1, 36500)(text)
 
@@ -173,6 +177,12 @@ class Settings:
         "anyone",
         _choice("anyone", "admins"),
         "Who may be the first to publish into a free scope, `anyone` or `admins`.",
+    )
+    allow_names: tuple[str, ...] = _setting(
+        (),
+        _names,
+        "Package names that may be created though they have capitals, are called as a module of Node.js, or are too "
+        "close to another, with commas between.",
     )
     require_2fa: str = _setting(
         "off",

@@ -212,6 +212,15 @@ def test_a_name_too_close_to_anothers_is_refused(world: World) -> None:
     world.publish(theirs, "@bob/left-pad", "1.0.0")  # a scope keeps it apart
 
 
+def test_the_operator_may_allow_a_name_close_to_anothers(opened: Open) -> None:
+    world = opened(allow_names=("leftpad",))
+    world.package("left-pad", world.account())
+    bob = world.token(world.account("bob"), AUTOMATION)
+    world.publish(bob, "leftpad", "1.0.0")
+    with world.nothing_changes(), pytest.raises(Refused, match="too close"):
+        world.publish(bob, "left_pad", "1.0.0")
+
+
 def test_a_free_scope_is_claimed_by_whoever_first_publishes_into_it(world: World) -> None:
     alice, bob = world.account(), world.account("bob")
     mine, theirs = world.token(alice, AUTOMATION), world.token(bob, AUTOMATION)

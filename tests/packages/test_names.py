@@ -14,7 +14,7 @@ from twokey.packages.names import (
     check_dist_tag,
     check_new_name,
     check_user_name,
-    check_version,
+    published_version,
 )
 
 OLD_NAMES = [
@@ -135,6 +135,20 @@ def test_ordinary_names_can_be_made(text: str) -> None:
     check_new_name(PackageName.parse(text))
 
 
+@pytest.mark.parametrize("text", ["JSONStream", "punycode", "@Acme/bar"])
+def test_the_operator_may_allow_a_name_that_real_packages_have(text: str) -> None:
+    name = PackageName.parse(text)
+    check_new_name(name, [text])
+    with pytest.raises(Invalid):
+        check_new_name(name, [text.swapcase(), "other"])
+
+
+@pytest.mark.parametrize("text", ["constructor", "toString"])
+def test_the_operator_cannot_allow_what_breaks_clients(text: str) -> None:
+    with pytest.raises(Invalid, match="reserved"):
+        check_new_name(PackageName.parse(text), [text])
+
+
 def test_a_name_has_its_parts() -> None:
     name = PackageName.parse("@acme/bar")
     assert (name.scope, name.base) == ("acme", "bar")
@@ -210,15 +224,18 @@ def test_a_tag_has_at_most_128_characters() -> None:
     assert check_dist_tag("a" * 128)
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.0.0-rc.1"])
-def test_a_version_can_be_published(version: str) -> None:
-    assert check_version(version) == version
+@pytest.mark.parametrize(
+    ("version", "published"),
+    [("1.0.0", "1.0.0"), ("1.0.0-rc.1", "1.0.0-rc.1"), ("1.0.0+build", "1.0.0"), ("1.0.0-a+b.7", "1.0.0-a")],
+)
+def test_a_version_is_published_without_its_build_metadata(version: str, published: str) -> None:
+    assert published_version(version) == published
 
 
-@pytest.mark.parametrize("version", ["v1.0.0", "1.0", "1.0.0+build", "1.0.0-a+b", ""])
+@pytest.mark.parametrize("version", ["v1.0.0", "1.0", "1.0.0+", "1.0.0+a_b", ""])
 def test_a_version_that_npm_would_not_publish_cannot_be(version: str) -> None:
     with pytest.raises(Invalid):
-        check_version(version)
+        published_version(version)
 
 
 @pytest.mark.parametrize("user", ["alice", "a", "0", "a.b_c-d", "a" * 32])

@@ -70,6 +70,14 @@ def test_a_publish_is_read() -> None:
     assert (intent.other_versions, intent.revision) == ((), None)
 
 
+def test_build_metadata_is_dropped_as_npm_drops_it_where_a_client_sends_it() -> None:
+    intent = parse(NAME, None, publication("1.0.0-a+build.1"))
+    assert isinstance(intent, Publish)
+    assert intent.version == "1.0.0-a"
+    assert intent.tags == ["latest"]
+    assert intent.other_versions == ()
+
+
 def test_npm_6_may_send_every_version_again() -> None:
     document = publication("1.2.0") | {"_rev": REV}
     document["versions"] |= whole()["versions"]
@@ -160,7 +168,7 @@ WRONG_PUBLISH = {
     "versions empty": (set_("versions", {}), "empty"),
     "no version": (set_("versions", {"latest": {}}), "not a valid version"),
     "version with v": (set_("versions", {"v1.0.0": {}}), "not a valid version"),
-    "version with build": (set_("versions", {"1.0.0+a": {}}), "build metadata"),
+    "manifest without the build": (set_("versions", {"1.0.0+a": {"name": "@acme/bar", "version": "1.0.0"}}), "another"),
     "version too long": (set_("versions", {"1.0.0-" + "a" * 300: {}}), "256"),
     "two versions and an unclear file": (set_("versions", {"1.1.0": {}, "1.2.0": {}}), "not clear"),
     "manifest no object": (set_(MANIFEST, []), "manifest of '1.0.0'"),

@@ -44,6 +44,12 @@ def test_bytes_and_a_file_give_the_same_facts() -> None:
 
 
 ODDITIES = {
+    "a name in UTF-8 as bun writes it": (
+        archive(
+            pax(record(b"hdrcharset", b"BINARY"), record(b"path", "package/größe.js".encode())), entry(b"package/a")
+        ),
+        2,
+    ),
     "no end blocks": (archive(end=b""), 1),
     "one end block": (archive(end=bytes(512)), 1),
     "much zero padding": (archive(end=bytes(50_000)), 1),

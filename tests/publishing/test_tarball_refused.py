@@ -172,7 +172,7 @@ EXTENDED = {
     "long name without an entry": (entry(b"L", b"package/a\0", b"L"), "cut off"),
     "link": (pax(record(b"linkpath", b"/etc")) + entry(b"package/a"), "a link"),
     "sparse": (pax(record(b"GNU.sparse.major", b"1")) + entry(b"package/a"), "sparse"),
-    "character set": (pax(record(b"hdrcharset", b"BINARY")) + entry(b"package/a"), "character set"),
+    "character set": (pax(record(b"hdrcharset", b"ISO-IR 8859 1 1998")) + entry(b"package/a"), "character set"),
     "global path": (pax(record(b"path", b"package/a"), type_=b"g") + entry(b"package/b"), "global header"),
     "global size": (pax(record(b"size", b"1"), type_=b"g") + entry(b"package/b"), "global header"),
     "global sparse": (pax(record(b"GNU.sparse.name", b"a"), type_=b"g") + entry(b"package/b"), "global"),

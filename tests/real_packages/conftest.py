@@ -32,9 +32,12 @@ def _packages(clients: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def publisher(_packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
-    """A publisher on a fresh server."""
-    with Server(tmp_path_factory.mktemp("server"), ROOM) as server:
+def publisher(
+    request: pytest.FixtureRequest, _packages: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Publisher]:
+    """A publisher on a fresh server, with the SETTINGS of the module beside the room that it needs."""
+    settings = getattr(request.module, "SETTINGS", {})
+    with Server(tmp_path_factory.mktemp("server"), {**ROOM, **settings}) as server:
         npm = Npm(12, server, tmp_path_factory.mktemp("home") / "publisher")
         token = accounts.automation_token(accounts.enrol(accounts.sign_up(server)))
         npm.sign_in(token)

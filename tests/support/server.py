@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -167,6 +168,12 @@ class Server:
         else:
             self._held_at += seconds
         self._write_clock()
+
+    def command_that_advances(self, seconds: float, prepared: Path) -> str:
+        """A shell command that moves the clock on, once, in the middle of what a client does; `prepared` is a file
+        that it uses. The test calls `advance` as well when the client is done."""
+        prepared.write_text(repr(self._offset + seconds), encoding="ascii")
+        return f"mv {shlex.quote(str(prepared))} {shlex.quote(str(self._clock_file))} || true"
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ def _publish(call: Call, intent: Publish) -> Answer:
     with registry.database.read() as connection:
         is_new = packages.find(connection, call.package) is None
     if is_new:
-        check_new_name(call.package)
+        check_new_name(call.package, registry.settings.allow_names)
     call.body = b""  # the tarball is in the intent; the document around it is not needed twice
     prepared = publish.prepare(call.package, intent, registry.tarball_limits, registry.settings.default_access)
     registry.blobs.put(prepared.digest, prepared.data)

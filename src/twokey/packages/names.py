@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from twokey.errors import Invalid
@@ -104,37 +105,37 @@ class PackageName:
         return PackageName(scope, base)
 
 
-def check_new_name(name: PackageName) -> None:
+def check_new_name(name: PackageName, allowed: Collection[str] = ()) -> None:
     """Raise `Invalid` where a package of this name may not be created here.
 
-    Source: npm's `validate-npm-package-name/lib/index.js`, its rules for new packages, and the words
-    that break clients or this registry's own addresses.
+    `allowed` are names that the operator takes all the same: old ones with capitals, and those of Node's modules,
+    which the public registry has and real packages depend on. Source: npm's `validate-npm-package-name/lib/index.js`,
+    its rules for new packages, and the words that break clients or this registry's own addresses.
     """
     PackageName.parse(name.full)
     shown = quoted(name.full, MAX_NAME)
-    if not _NEW.fullmatch(name.base) or (name.scope is not None and not _NEW.fullmatch(name.scope)):
+    is_allowed = name.full in allowed
+    if not is_allowed and not all(_NEW.fullmatch(part) for part in (name.base, name.scope or name.base)):
         raise Invalid(
             f"{shown} cannot be the name of a new package. Use lower-case letters, digits, '-', '_' and '.' only."
         )
     # "-" begins this registry's own addresses, behind a scope too: /@scope/-/file.tgz
     if name.base == "-" or name.base in _NEVER or (name.scope is None and name.base in _RESERVED):
         raise Invalid(f"{shown} is a reserved word. Choose another name.")
-    if name.scope is None and name.base in _CORE_MODULES:
-        raise Invalid(f"{shown} is a module of Node.js itself. Choose another name, or put it into a scope.")
-
-
-def check_version(text: str) -> str:
-    """`text`, where it can be published as a version; raises `Invalid` otherwise.
-
-    Strict semver (`semver.parse`) without build metadata: npm drops it before it publishes, and two
-    versions that differ in it alone would have the same precedence.
-    """
-    if semver.parse(text).build:
+    if not is_allowed and name.scope is None and name.base in _CORE_MODULES:
         raise Invalid(
-            f"The version {quoted(text)} has build metadata, which does not tell versions apart. "
-            "Leave out the '+' and what follows it."
+            f"{shown} is a module of Node.js itself. Choose another name, put it into a scope, or ask the operator of "
+            "this registry to allow it."
         )
-    return text
+
+
+def published_version(text: str) -> str:
+    """The version that `text` is published as; raises `Invalid` where it is none.
+
+    Strict semver (`semver.parse`) without build metadata. npm, pnpm and yarn 1 drop it before they publish, yarn 4 and
+    bun leave that to the registry; two versions that differ in it alone have the same precedence, so there is one.
+    """
+    return semver.parse(text).core
 
 
 def check_dist_tag(text: str) -> str:

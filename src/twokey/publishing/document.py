@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pybase64
 
 from twokey.errors import Invalid
-from twokey.packages.names import PackageName, check_dist_tag, check_user_name, check_version
+from twokey.packages.names import PackageName, check_dist_tag, check_user_name, published_version
 from twokey.strict_json import object_of, optional_string, quoted, required_string
 
 MAX_README = 1024 * 1024
@@ -148,10 +148,11 @@ def _publish(name: PackageName, revision: str | None, document: dict[str, object
     if tarball is None:
         raise Invalid("The document has no tarball in its _attachments. Publish with npm, or send one.")
     versions = _versions(document)
-    version = _published_version(name, versions, file_name)
-    manifest = versions[version]
-    if manifest.get("name") != name.full or manifest.get("version") != version:
-        raise Invalid(f"The manifest sent for {quoted(version)} names another package or version.")
+    sent = _sent_version(name, versions, file_name)
+    version = published_version(sent)
+    manifest = versions[sent]
+    if manifest.get("name") != name.full or manifest.get("version") != sent:
+        raise Invalid(f"The manifest sent for {quoted(sent)} names another package or version.")
     access = optional_string(document, "access", max_length=20)
     if access not in (None, "public", "restricted"):
         raise Invalid(f'"access" is {quoted(access)}. Use public or restricted, or leave it out.')
@@ -161,23 +162,23 @@ def _publish(name: PackageName, revision: str | None, document: dict[str, object
     return Publish(
         version=version,
         manifest=manifest,
-        tags=[check_dist_tag(tag) for tag, target in _dist_tags(document).items() if target == version],
+        tags=[check_dist_tag(tag) for tag, target in _dist_tags(document).items() if target == sent],
         access=access,
         tarball=tarball,
         readme=_readme(document) or _readme(manifest),
         provenance=provenance,
-        other_versions=tuple(other for other in versions if other != version),
+        other_versions=tuple(other for other in versions if other != sent),
         revision=revision,
     )
 
 
-def _published_version(name: PackageName, versions: dict[str, dict[str, object]], file_name: str | None) -> str:
+def _sent_version(name: PackageName, versions: dict[str, dict[str, object]], file_name: str | None) -> str:
     """The version that the tarball is of: the only one, or the one in the name of its file."""
     matching = [v for v in versions if file_name in (f"{name}-{v}.tgz", f"{name.base}-{v}.tgz")]
     candidates = matching if len(versions) > 1 else list(versions)
     if len(candidates) != 1:
         raise Invalid(f"It is not clear which version the tarball {quoted(file_name or '')} is of. Send one.")
-    return check_version(candidates[0])
+    return candidates[0]
 
 
 def _one(

@@ -25,6 +25,10 @@ _ZERO_BLOCK = bytes(BLOCK)
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _RECORD_LENGTH = re.compile(rb"([1-9][0-9]{0,6}) ")
 
+# Both leave the bytes of a name as they are. bun packs with libarchive, which writes the first beside every name that
+# is not ASCII; whether those bytes are UTF-8 is judged with the path.
+_CHARACTER_SETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
+
 _FORBIDDEN_TYPES = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -251,7 +255,7 @@ def _records(body: bytes) -> dict[bytes, bytes]:
             raise Invalid("The tarball is damaged: an extended header is wrong. Pack it again.")
         if key in found and key in (b"path", b"size"):
             raise Invalid(f"The tarball gives an entry its {key.decode()} twice. Pack it again.")
-        if key == b"hdrcharset":
+        if key == b"hdrcharset" and value not in _CHARACTER_SETS:
             raise Invalid("The tarball declares a character set of its own. Pack it with names in UTF-8.")
         found[key] = value
         at = end

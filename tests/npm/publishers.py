@@ -1,0 +1,66 @@
+"""Every client that publishes, each by one command for a package's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import clients
+from tests.support.npm import Npm, Result
+
+Publish = Callable[[Npm, Path, list[str]], Result]
+
+
+def write_yarnrc(npm: Npm, folder: Path) -> None:
+    """What yarn 4 has to be told, in a settings file of its own; it refuses plain http unless the host is listed."""
+    settings = [
+        f"npmRegistryServer: {npm.server.url}",
+        f"npmAuthToken: {npm.token()}",
+        "unsafeHttpWhitelist: [localhost]",
+        "enableTelemetry: false",
+    ]
+    (folder / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
+    (folder / "yarn.lock").write_text("", encoding="utf-8")
+
+
+def _npm(npm: Npm, folder: Path, flags: list[str]) -> Result:
+    return npm.run("publish", *flags, cwd=folder)
+
+
+def _pnpm(npm: Npm, folder: Path, flags: list[str]) -> Result:
+    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
+    return npm.run_command([str(binary), "publish", "--no-git-checks", *flags], cwd=folder)
+
+
+def _bun(npm: Npm, folder: Path, flags: list[str]) -> Result:
+    binary = clients.bun() or pytest.skip("the lock has no bun for this platform")
+    return npm.run_command([str(binary), "publish", *flags], cwd=folder)
+
+
+def _yarn_classic(npm: Npm, folder: Path, flags: list[str]) -> Result:
+    (folder / ".yarnrc").write_text(f'registry "{npm.server.url}"\n', encoding="utf-8")
+    yarn = [str(clients.node()), str(clients.yarn_classic())]
+    return npm.run_command([*yarn, "publish", "--non-interactive", *flags], cwd=folder)
+
+
+def _yarn_berry(npm: Npm, folder: Path, flags: list[str]) -> Result:
+    write_yarnrc(npm, folder)
+    yarn = [str(clients.node()), str(clients.yarn_berry())]
+    installed = npm.run_command([*yarn, "install", "--mode=skip-build"], cwd=folder)
+    assert installed.returncode == 0, installed
+    return npm.run_command([*yarn, "npm", "publish", *flags], cwd=folder)
+
+
+# The major version of the npm beside, and the command.
+PUBLISHERS: dict[str, tuple[int, Publish]] = {
+    "npm12": (12, _npm),
+    "npm11": (11, _npm),
+    "npm10": (10, _npm),
+    "npm6": (6, _npm),
+    "pnpm": (12, _pnpm),
+    "yarn1": (12, _yarn_classic),
+    "yarn4": (12, _yarn_berry),
+    "bun": (12, _bun),
+}
