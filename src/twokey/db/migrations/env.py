@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from twokey.db import schema_access, schema_mail, schema_site  # noqa: F401  (their tables belong to the metadata)
+from twokey.db import schema_access, schema_mail, schema_site, schema_stars  # noqa: F401  (their tables belong to the metadata)
 from twokey.db.schema import Table
 
 context.configure(
