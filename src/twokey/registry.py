@@ -46,7 +46,7 @@ from twokey.errors import ConfigurationError
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
-from twokey.packages import search
+from twokey.packages import indexing
 from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
 from twokey.publishing.tarball import TarballLimits
@@ -144,7 +144,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
-    search.index_missing(database)
+    indexing.index_missing(database)
     outbox = Outbox(database, vault, settings.issuer, settings.url or f"http://localhost:{settings.port}")
     trail = Trail(database, _instance_secret(database, vault, ADDRESS_KEY), Notices(outbox))
     throttle, gate = Throttle(database), HashingGate()

@@ -45,7 +45,6 @@ class Facet(StrEnum):
     KEYWORD = "k"
     AUTHOR = "w"
     MAINTAINER = "m"
-    PUBLISHER = "p"
     SCOPE = "s"
     IS = "i"
 
@@ -100,9 +99,10 @@ def reindex(connection: Connection, package_id: int) -> None:
     author = _author(manifest.get("author"))
     connection.execute(
         insert(SearchDocument).values(
-            package_id=package_id, version=version, description=description,
+            package_id=package_id, name=name, version=version, description=description,
             keywords=json.dumps(keywords, ensure_ascii=False), publisher=publisher, published_at=published_at,
-            public=access == "public", deprecated=None if deprecated is None else _printable(deprecated, LONGEST_DETAIL),
+            public=access == "public",
+            deprecated=None if deprecated is None else _printable(deprecated, LONGEST_DETAIL),
             details=json.dumps(_details(manifest, author), ensure_ascii=False),
         )
     )  # fmt: skip
@@ -110,7 +110,7 @@ def reindex(connection: Connection, package_id: int) -> None:
     columns = (name_words(package_name), words(" ".join(keywords)), words(description))
     facets = [
         mark(Facet.NAME, name), mark(Facet.ACCESS, "public" if access == "public" else "restricted"),
-        mark(Facet.PUBLISHER, publisher), mark(Facet.SCOPE, package_name.scope or "unscoped"),
+        mark(Facet.SCOPE, package_name.scope or "unscoped"),
         *(mark(Facet.KEYWORD, each) for each in keywords),
         *(mark(Facet.AUTHOR, each) for each in _known_as(author)),
         *(mark(Facet.MAINTAINER, each) for each in _owner_names(connection, package_id)),
@@ -213,7 +213,9 @@ def _author(value: object) -> dict[str, str]:
         value = {"name": name.partition("(")[0].strip(), "email": rest.partition(">")[0]}
     if not isinstance(value, dict):
         return {}
-    known = {key: _printable(value[key], LONGEST_DETAIL) for key in ("name", "email") if isinstance(value.get(key), str)}
+    known = {
+        key: _printable(value[key], LONGEST_DETAIL) for key in ("name", "email") if isinstance(value.get(key), str)
+    }
     return {**{key: text for key, text in known.items() if text}, **_link("url", value.get("url"))}
 
 

@@ -12,7 +12,7 @@ from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
 from twokey.errors import Conflict, Invalid, NotFound
-from twokey.packages import search, semver
+from twokey.packages import indexing, semver
 from twokey.packages.names import PackageName, check_dist_tag
 
 LATEST = "latest"
@@ -90,7 +90,7 @@ def changed(tx: Transaction, package_id: int, **values: object) -> None:
         .where(Package.id == package_id)
         .values(revision=Package.revision + 1, modified_at=tx.now, **values)
     )
-    search.reindex(tx.connection, package_id)
+    indexing.reindex(tx.connection, package_id)
 
 
 def check_revision(found: Found, revision: str | None) -> None:

@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.create_index("ix_stars_user_id_starred_at", "stars", ["user_id", "starred_at"], unique=False)
     _drop("ix_search_documents_published_at")
     _documents(
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("public", sa.Boolean(), nullable=False),
         sa.Column("deprecated", sa.Text(), nullable=True),
         sa.Column("details", sa.Text(), nullable=False),
