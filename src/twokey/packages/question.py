@@ -16,7 +16,7 @@ from twokey.packages.indexing import Facet, mark, words
 
 LONGEST_TEXT = 500
 _QUALIFIER = re.compile(
-    r"""(?<!\S)(keywords|author|maintainer|scope|is|not|boost-exact):("[^"]*"|[^\s"]+)(?!\S)""", re.IGNORECASE
+    r"""(?<!\S)(keywords|author|maintainer|scope|is|not|boost-exact):((?:"[^"]*"|[^\s"])+)(?!\S)""", re.IGNORECASE
 )
 _NAMES = {"author": Facet.AUTHOR, "maintainer": Facet.MAINTAINER, "scope": Facet.SCOPE}
 _STATES = ("unstable", "deprecated")
@@ -53,7 +53,7 @@ def parse(text: str) -> Question:
     boosts: list[bool] = []
 
     def take(match: re.Match[str]) -> str:
-        key, value = match[1].lower(), match[2].strip('"').strip()
+        key, value = match[1].lower(), match[2].replace('"', "").strip()
         if not value or not _taken(key, value, demands, excluded, boosts):
             return match[0]
         return " "

@@ -215,10 +215,11 @@ def _hits(connection: Connection, ids: Sequence[int], user_id: int | None) -> li
 
 
 def _hit(row: Row[*tuple[Any, ...]], owners: tuple[tuple[str, str], ...]) -> Hit:
-    details = json.loads(row[9])
+    package_id, name, version, description, keywords, publisher, email, published_at, deprecated, stored = row
+    details = json.loads(stored)
     return Hit(
-        *row[:4], tuple(json.loads(row[4])), *row[5:9], owners,
-        details["links"], details.get("author", {}), details.get("license", ""),
+        package_id, name, version, description, tuple(json.loads(keywords)), publisher, email, published_at, deprecated,
+        owners, details["links"], details.get("author", {}), details.get("license", ""),
     )  # fmt: skip
 
 
