@@ -1,7 +1,7 @@
 """How long searches take in a registry of 100,000 packages, on SQLite and PostgreSQL: `python -m bench.search`.
 
 Names, keywords and descriptions are drawn from 6,000 made-up words whose frequency falls as words' do (the most common
-one is in nearly every description), a tenth of the packages are restricted, and every twentieth of those is owned by
+one is in nearly every description), a tenth of the packages are restricted, and every hundredth of all is owned by
 the user who asks. What is timed is the whole of `search.find`: the statements, and taking their rows.
 """
 
@@ -58,7 +58,7 @@ def packages(count: int) -> Iterator[dict[str, object]]:
         if name in names:
             name = f"{name}-{number}"
         names.add(name)
-        owner = READER if chance.random() < 0.05 else 1 + chance.randrange(USERS)
+        owner = READER if chance.random() < 0.01 else 1 + chance.randrange(USERS)
         yield {
             "name": name, "owner": owner, "restricted": chance.random() < 0.1,
             "version": f"{chance.choice((0, 0, 1, 2, 5))}.{chance.randrange(9)}.0",

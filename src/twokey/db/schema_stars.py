@@ -1,4 +1,4 @@
-"""The table of stars; see `schema.py` for how all of them are used."""
+"""The tables of stars; see `schema.py` for how all of them are used."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ class Star(Table):
     package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
     starred_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class StarCount(Table):
+    """How many stars a package has; `revision` rises with every change of them."""
+
+    __tablename__ = "star_counts"
+
+    package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(BigInteger)

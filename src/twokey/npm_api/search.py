@@ -29,7 +29,7 @@ def search(call: Call) -> Answer:
     size, offset = _number(call, "size", SIZE), _number(call, "from", 0)
     with call.registry.database.read() as connection:
         found = index.find(
-            connection, call.query.get("text", ""), user_id=_sees_as(call.caller.principal), size=size, offset=offset
+            connection, call.query.get("text", ""), user_id=sees_as(call.caller.principal), size=size, offset=offset
         )
     document = {
         "objects": [_object(hit, call.base) for hit in found.hits],
@@ -39,7 +39,7 @@ def search(call: Call) -> Answer:
     return json_answer(document, 200, {"cache-control": "private, no-cache", "vary": "authorization"})
 
 
-def _sees_as(principal: Principal) -> int | None:
+def sees_as(principal: Principal) -> int | None:
     """Whose packages the caller may know. A token that is limited to some packages finds the public ones only."""
     limits = principal.limits
     unlimited = limits.packages_all and limits.permission != "no-access"

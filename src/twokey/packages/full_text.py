@@ -16,10 +16,10 @@ from sqlalchemy import bindparam as parameter
 from sqlalchemy import literal_column as literal
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from twokey.packages.indexing import LONGEST_BEGINNING, beginning
+from twokey.packages.indexing import beginnings, is_long
 from twokey.packages.question import Question
 
-MOST_HITS_RANKED = 5000  # how many packages with a word, or with several together, are counted up for its rank
+MOST_HITS_RANKED = 2000  # how many packages with a word, or with several together, are counted up for its rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class FullText(ABC):
     def listed(self, ids: Sequence[int]) -> Ranking:
         """The ids as a table, one as good as the other: thousands of them as one parameter."""
 
+    def _marks(self, question: Question, marks: Sequence[str], *, in_name: bool) -> list[str]:
+        """The marks, and those of the question's words, each to be had."""
+        words = (beginnings(each, in_name=in_name)[-1] for each in question.words)
+        return [self._quoted(each) for each in (*marks, *words)]
+
     def _quoted(self, term: str) -> str:
         return f"{self.quote}{term}{self.quote}"
 
@@ -73,8 +78,9 @@ class Sqlite(FullText):
 
     def matches(self, question: Question, *marks: str, in_name: bool = False) -> Sequence[int]:
         """See FullText."""
-        parts = [*map(self._quoted, marks), *(self._word(each, in_name) for each in question.words)]
+        parts = self._marks(question, marks, in_name=in_name)
         parts += (self._any(demand, " AND ", " OR ") for demand in question.demands)
+        parts += (f'"{each}" *' for each in question.words if is_long(each))
         wanted = " AND ".join(parts) + "".join(f" NOT {self._quoted(each)}" for each in question.excluded)
         query = text("SELECT rowid FROM search_index WHERE search_index MATCH :wanted ORDER BY rowid DESC LIMIT :most")
         return self.connection.execute(query, {"wanted": wanted, "most": self.most}).scalars().all()
@@ -101,11 +107,9 @@ class Sqlite(FullText):
 
     def _rare(self, words: Sequence[str]) -> list[str]:
         """The words that few packages have, together within the bound, the rarest first."""
-        count = text("SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH :word LIMIT :most)")
-        counted = sorted(
-            (self.connection.execute(count, {"word": self._word(each), "most": MOST_HITS_RANKED}).scalar_one(), each)
-            for each in words
-        )
+        count = text("SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH :mark LIMIT :most)")
+        marks = {each: {"mark": self._quoted(beginnings(each)[-1]), "most": MOST_HITS_RANKED} for each in words}
+        counted = sorted((self.connection.execute(count, mark).scalar_one(), each) for each, mark in marks.items())
         rare: list[str] = []
         total = 0
         for hits, word in counted:
@@ -115,11 +119,6 @@ class Sqlite(FullText):
             rare.append(word)
         return rare
 
-    def _word(self, word: str, in_name: bool = False) -> str:
-        if len(word) <= LONGEST_BEGINNING:
-            return self._quoted(beginning(word, in_name=in_name))
-        return f'name : "{word}" *' if in_name else f'"{word}" *'
-
 
 class PostgreSql(FullText):
     """tsvector and GIN."""
@@ -128,14 +127,17 @@ class PostgreSql(FullText):
 
     def matches(self, question: Question, *marks: str, in_name: bool = False) -> Sequence[int]:
         """See FullText."""
-        parts = [*map(self._quoted, marks), *(self._word(each, in_name) for each in question.words)]
+        parts = self._marks(question, marks, in_name=in_name)
         parts += (self._any(demand, " & ", " | ") for demand in question.demands)
         parts += (f"!{self._quoted(each)}" for each in question.excluded)
+        long = [f"'{each}':*" for each in question.words if is_long(each)]
+        # Of nothing, a tsquery finds nothing: where no word is long, the words are not asked.
         query = text(
-            "SELECT package_id FROM search_index WHERE words @@ CAST(:wanted AS tsquery) "
-            "ORDER BY package_id DESC LIMIT :most"
+            "SELECT package_id FROM search_index WHERE marks @@ CAST(:wanted AS tsquery) "
+            "AND (:long = '' OR words @@ CAST(:long AS tsquery)) ORDER BY package_id DESC LIMIT :most"
         )
-        return self.connection.execute(query, {"wanted": " & ".join(parts), "most": self.most}).scalars().all()
+        values = {"wanted": " & ".join(parts), "long": " & ".join(long), "most": self.most}
+        return self.connection.execute(query, values).scalars().all()
 
     def ranking(self, words: Sequence[str], ids: Sequence[int], named: int) -> Ranking:
         """See FullText. By ts_rank."""
@@ -155,11 +157,6 @@ class PostgreSql(FullText):
             .render_derived()
         )
         return Ranking(table, table.c.id, None, {"ids": list(ids)})
-
-    def _word(self, word: str, in_name: bool = False) -> str:
-        if len(word) <= LONGEST_BEGINNING:
-            return self._quoted(beginning(word, in_name=in_name))
-        return f"'{word}':*A" if in_name else f"'{word}':*"
 
 
 def of(connection: Connection, most: int) -> FullText:

@@ -5,8 +5,8 @@ ASCII as numbers: SQLite's FTS5 and PostgreSQL's tsvector then get plain words o
 
 Beside the words of name, keywords and description the index holds *marks*: words that no author can write, for they
 begin with a Greek letter. A mark says one whole thing (a keyword, a maintainer, that everyone may see the package), so
-that what a question demands is looked up like a word. The beginnings of words up to three letters are marks, too:
-looked up, the packages with a word in `a` are one list, where a search by prefix merges thousands.
+that what a question demands is looked up like a word. The beginnings of words are marks, too: the packages with a word
+in `a` are one list then, which is read as far as it is asked for, where a search by prefix first merges thousands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from itertools import islice
+from itertools import accumulate, islice
 
 from sqlalchemy import Connection, Select, and_, delete, insert, select, text
 
@@ -29,9 +29,10 @@ from twokey.packages.names import PackageName
 LONGEST_DESCRIPTION, LONGEST_KEYWORD, MOST_KEYWORDS = 512, 64, 50
 LONGEST_DETAIL = 512
 LONGEST_WORD = 64
-LONGEST_BEGINNING = 3
+LONGEST_BEGINNING = 16
 BATCH = 100
 _WORD = re.compile(r"[^\W_]+")
+_LETTER = re.compile(r"u[0-9a-f]{6}|.")  # of a word as `words` spells it
 # Control characters, halves of surrogate pairs, and the marks that turn the direction of a line around.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _WEB = re.compile(r"(?:git\+)?(https?://[^\s<>\"']+)")
@@ -56,9 +57,15 @@ def mark(facet: Facet, value: str) -> str:
     return f"κ{facet}{digest}"
 
 
-def beginning(word: str, *, in_name: bool = False) -> str:
-    """The mark of packages with a word that begins with these, at most three, letters."""
-    return f"{'ν' if in_name else 'λ'}{word}"
+def beginnings(word: str, *, in_name: bool = False) -> list[str]:
+    """The marks of packages with a word that begins like this one, the longest last: of up to 16 letters."""
+    sign = "ν" if in_name else "λ"
+    return [f"{sign}{each}" for each in accumulate(islice(_LETTER.findall(word), LONGEST_BEGINNING))]
+
+
+def is_long(word: str) -> bool:
+    """Whether the marks of its beginnings do not reach the word's end."""
+    return len(_LETTER.findall(word)) > LONGEST_BEGINNING
 
 
 def words(value: str) -> list[str]:
@@ -121,22 +128,17 @@ def reindex(connection: Connection, package_id: int) -> None:
 
 
 def _write(connection: Connection, package_id: int, columns: Sequence[Sequence[str]], marks: Sequence[str]) -> None:
+    values: dict[str, object] = {"id": package_id}
     if connection.dialect.name == "sqlite":
-        connection.execute(
-            text(
-                "INSERT INTO search_index (rowid, name, keywords, description, marks) "
-                "VALUES (:id, :a, :b, :c, :marks)"
-            ),
-            {
-                "id": package_id, **{key: " ".join(each) for key, each in zip("abc", columns, strict=True)},
-                "marks": " ".join(marks),
-            },
-        )  # fmt: skip
+        places, marked = ":a, :b, :c", ":marks"
+        values |= {key: " ".join(each) for key, each in zip("abc", columns, strict=True)}
+        values["marks"] = " ".join(marks)
+        into = "rowid, name, keywords, description, marks"
     else:
-        connection.execute(
-            text("INSERT INTO search_index (package_id, words) VALUES (:id, CAST(:words AS tsvector))"),
-            {"id": package_id, "words": _vector(columns, marks)},
-        )
+        places, marked = "CAST(:words AS tsvector)", "CAST(:marks AS tsvector)"
+        values |= {"words": _vector(columns), "marks": " ".join(f"'{each}'" for each in marks)}
+        into = "package_id, words, marks"
+    connection.execute(text(f"INSERT INTO search_index ({into}) VALUES (:id, {places}, {marked})"), values)  # noqa: S608
 
 
 def index_missing(database: Database) -> int:
@@ -253,13 +255,12 @@ def _printable(value: str, longest: int) -> str:
 def _beginnings(columns: Sequence[Sequence[str]]) -> Iterable[str]:
     for place, column in enumerate(columns):
         for word in column:
-            for length in range(1, LONGEST_BEGINNING + 1):
-                yield beginning(word[:length])
-                if place == 0:
-                    yield beginning(word[:length], in_name=True)
+            yield from beginnings(word)
+            if place == 0:
+                yield from beginnings(word, in_name=True)
 
 
-def _vector(columns: Iterable[Sequence[str]], marks: Iterable[str]) -> str:
+def _vector(columns: Iterable[Sequence[str]]) -> str:
     """The words as PostgreSQL writes a tsvector: where each stands, and in which column by its letter."""
     places: dict[str, list[str]] = {}
     position = 0
@@ -267,5 +268,4 @@ def _vector(columns: Iterable[Sequence[str]], marks: Iterable[str]) -> str:
         for word in column:
             position += 1
             places.setdefault(word, []).append(f"{position}{letter}")
-    placed = [f"'{word}':{','.join(at[:255])}" for word, at in places.items()]
-    return " ".join([*placed, *(f"'{each}'" for each in marks)])
+    return " ".join(f"'{word}':{','.join(at[:255])}" for word, at in places.items())

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
+from twokey.db.schema_stars import Star, StarCount
 from twokey.errors import Conflict, Invalid, NotFound
 from twokey.packages import indexing, semver
 from twokey.packages.names import PackageName, check_dist_tag
@@ -20,7 +21,7 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A package's row. `revision` rises with every change."""
+    """A package's row. `revision` rises with every change of the package, `stars_revision` with every star."""
 
     id: int
     name: str
@@ -34,6 +35,8 @@ class Found:
     unpublished_at: int | None
     quarantined_at: int | None = None
     quarantine_reason: str | None = None
+    stars: int = 0
+    stars_revision: int = 0
 
     @property
     def rev(self) -> str:
@@ -44,13 +47,15 @@ class Found:
 _COLUMNS = (
     Package.id, Package.name, Package.revision, Package.access, Package.mfa, Package.readme, Package.readme_filename,
     Package.created_at, Package.modified_at, Package.unpublished_at, Package.quarantined_at,
-    Package.quarantine_reason,
+    Package.quarantine_reason, func.coalesce(StarCount.count, 0).label("stars"),
+    func.coalesce(StarCount.revision, 0).label("stars_revision"),
 )  # fmt: skip
 
 
 def find(connection: Connection, name: PackageName) -> Found | None:
     """The package's row, also of one that was unpublished; None where the name was never used."""
-    row = connection.execute(select(*_COLUMNS).where(Package.name == str(name))).one_or_none()
+    query = select(*_COLUMNS).outerjoin(StarCount, StarCount.package_id == Package.id).where(Package.name == str(name))
+    row = connection.execute(query).one_or_none()
     return None if row is None else Found(**row._asdict())
 
 
@@ -76,7 +81,12 @@ def create(tx: Transaction, name: PackageName, access: str, owner_id: int) -> Fo
         tx.connection.execute(
             update(Package).where(Package.id == former.id).values(unpublished_at=None, access=access, mfa="none")
         )
-        tx.connection.execute(delete(Owner).where(Owner.package_id == former.id))
+        for table in (Owner, Star):
+            tx.connection.execute(delete(table).where(table.package_id == former.id))
+        tx.connection.execute(
+            update(StarCount).where(StarCount.package_id == former.id)
+            .values(count=0, revision=StarCount.revision + 1)
+        )  # fmt: skip
     found = get(tx.connection, name)
     tx.connection.execute(insert(Owner).values(package_id=found.id, user_id=owner_id))
     tx.record(Event.PACKAGE_CREATE, resource=f"package:{name}", details={"access": access})

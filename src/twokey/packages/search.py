@@ -26,7 +26,7 @@ from twokey.packages.indexing import Facet, mark
 from twokey.packages.question import Question
 
 LARGEST_SIZE, LARGEST_OFFSET = 250, 10_000
-LOOKED_AT = 1000
+LOOKED_AT = 500
 MOST_RANKED_WORDS = 8
 PUBLIC, RESTRICTED = mark(Facet.ACCESS, "public"), mark(Facet.ACCESS, "restricted")
 
@@ -102,27 +102,33 @@ def _candidates(index: FullText, question: Question, user_id: int | None) -> tup
     Where all that fit are looked at, none stands apart: they are ranked anyway. That a package is public the index
     knows from the transaction that made it so; of the others the user sees what `visible_to` says.
     """
-    named, others, more = _looked_at(index, question, PUBLIC)
+    if user_id is not None:
+        fitting = index.matches(question)
+        if len(fitting) < index.most:
+            visible = _visible(index, fitting, user_id)
+            return [], [each for each in fitting if each in visible], False
+    named, others = _looked_at(index, question, PUBLIC)
+    more = len(others) >= index.most
     if user_id is None:
         return named, others, more
-    restricted_named, restricted, more_restricted = _looked_at(index, question, RESTRICTED)
-    if more_restricted:
+    restricted_named, restricted = _looked_at(index, question, RESTRICTED)
+    if len(restricted) >= index.most:
+        more = True
         name = index.connection.execute(select(User.name).where(User.id == user_id)).scalar_one()
-        restricted += index.matches(question, RESTRICTED, mark(Facet.MAINTAINER, name))
+        restricted += index.matches(question, mark(Facet.MAINTAINER, name), RESTRICTED)
     visible = _visible(index, [*restricted_named, *restricted], user_id)
     named += (each for each in restricted_named if each in visible)
     others += (each for each in restricted if each in visible)
-    return named, others, more or more_restricted
+    return named, others, more
 
 
-def _looked_at(index: FullText, question: Question, access: str) -> tuple[list[int], list[int], bool]:
-    named: list[int] = []
+def _looked_at(index: FullText, question: Question, access: str) -> tuple[list[int], list[int]]:
+    """The newest packages that fit; and, where they may be more, the newest with the words in their name."""
     fitting = list(index.matches(question, access))
-    more = len(fitting) >= index.most
-    if more and question.words:
-        named += index.matches(question, access, mark(Facet.NAME, question.text))
-        named += index.matches(question, access, in_name=True)
-    return named, fitting, more
+    if len(fitting) < index.most or not question.words:
+        return [], fitting
+    exact = index.matches(question, mark(Facet.NAME, question.text), access)
+    return [*exact, *index.matches(question, access, in_name=True)], fitting
 
 
 def _visible(index: FullText, ids: Sequence[int], user_id: int) -> set[int]:
@@ -171,8 +177,9 @@ def _newest(index: FullText, user_id: int | None, size: int, offset: int) -> tup
         looked_at = list(connection.execute(restricted.limit(LOOKED_AT)).scalars())
         if len(looked_at) == LOOKED_AT:
             more = True
-            mine = select(Owner.package_id).where(Owner.user_id == user_id)
-            looked_at += connection.execute(restricted.where(document.package_id.in_(mine)).limit(LOOKED_AT)).scalars()
+            mine = select(Owner.package_id).where(Owner.user_id == user_id).order_by(Owner.package_id.desc())
+            own = restricted.where(document.package_id.in_(mine.limit(LOOKED_AT)))
+            looked_at += connection.execute(own).scalars()
         seen = _visible(index, looked_at, user_id)
         total += len(seen)
         listed = index.listed(list(seen))

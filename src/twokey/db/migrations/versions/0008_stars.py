@@ -26,6 +26,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_stars_package_id_starred_at", "stars", ["package_id", "starred_at"], unique=False)
     op.create_index("ix_stars_user_id_starred_at", "stars", ["user_id", "starred_at"], unique=False)
+    op.create_table(
+        "star_counts",
+        sa.Column("package_id", ID, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=op.f("fk_star_counts_package_id")),
+        sa.PrimaryKeyConstraint("package_id", name=op.f("pk_star_counts")),
+    )
     _drop("ix_search_documents_published_at")
     _documents(
         sa.Column("name", sa.Text(), nullable=False),
@@ -45,6 +53,7 @@ def downgrade() -> None:
     _documents()
     op.create_index(op.f("ix_search_documents_published_at"), "search_documents", ["published_at"], unique=False)
     _full_text("name, keywords, description")
+    op.drop_table("star_counts")
     op.drop_table("stars")
 
 
@@ -74,7 +83,10 @@ def _full_text(columns: str) -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute(f"CREATE VIRTUAL TABLE search_index USING fts5({columns}, tokenize='unicode61')")
         return
+    searched = "marks" if "marks" in columns else "words"
+    marks = ", marks TSVECTOR NOT NULL" if searched == "marks" else ""
     op.execute(
-        "CREATE TABLE search_index (package_id BIGINT PRIMARY KEY REFERENCES packages (id), words TSVECTOR NOT NULL)"
+        "CREATE TABLE search_index (package_id BIGINT PRIMARY KEY REFERENCES packages (id), "
+        f"words TSVECTOR NOT NULL{marks})"
     )
-    op.execute("CREATE INDEX ix_search_index_words ON search_index USING gin (words)")
+    op.execute(f"CREATE INDEX ix_search_index_{searched} ON search_index USING gin ({searched})")
