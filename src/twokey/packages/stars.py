@@ -19,6 +19,11 @@ from twokey.packages.search import visible_to
 
 MOST_LISTED = 1000  # users in a package's document, the latest of its stars
 MOST_STARRED = 1000  # packages that an account may star
+_GIVE = text("INSERT INTO stars (package_id, user_id, starred_at) VALUES (:package, :user, :at) ON CONFLICT DO NOTHING")
+_COUNT = text(
+    "INSERT INTO star_counts (package_id, count, revision) VALUES (:package, :changes, 1) ON CONFLICT (package_id) "
+    "DO UPDATE SET count = star_counts.count + :changes, revision = star_counts.revision + 1"
+)
 
 
 def put(tx: Transaction, found: Found, user_id: int, *, starred: bool) -> None:
@@ -29,21 +34,14 @@ def put(tx: Transaction, found: Found, user_id: int, *, starred: bool) -> None:
     connection = tx.connection
     row = {"package": found.id, "user": user_id, "at": tx.now}
     if starred:
-        given = (
-            "INSERT INTO stars (package_id, user_id, starred_at) VALUES (:package, :user, :at) ON CONFLICT DO NOTHING"
-        )
-        changes = connection.execute(text(given), row).rowcount
+        changes = connection.execute(_GIVE, row).rowcount
         if changes and count_of_user(connection, user_id) > MOST_STARRED:
             raise Conflict(f"An account stars at most {MOST_STARRED:,} packages: take a star back first (npm unstar).")
     else:
         taken = delete(Star).where(Star.package_id == found.id, Star.user_id == user_id)
         changes = -connection.execute(taken).rowcount
     if changes:
-        counted = (
-            "INSERT INTO star_counts (package_id, count, revision) VALUES (:package, :changes, 1) ON CONFLICT (package_id) "
-            "DO UPDATE SET count = star_counts.count + :changes, revision = star_counts.revision + 1"
-        )
-        connection.execute(text(counted), {"package": found.id, "changes": changes})
+        connection.execute(_COUNT, {"package": found.id, "changes": changes})
     tx.record(Event.PACKAGE_STAR, details={"starred": starred, "changed": bool(changes)})
 
 
