@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select, union_all
 
 from twokey.db.schema import Owner, Package, SearchDocument, User
+from twokey.db.schema_stars import StarCount
 from twokey.errors import Invalid
 from twokey.packages import full_text
 from twokey.packages import question as questions
@@ -52,6 +53,7 @@ class Hit:
     links: Mapping[str, str]
     author: Mapping[str, str]
     license: str
+    stars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +212,11 @@ def _hits(connection: Connection, ids: Sequence[int], user_id: int | None) -> li
         select(
             Package.id, Package.name, SearchDocument.version, SearchDocument.description, SearchDocument.keywords,
             SearchDocument.publisher, User.email, SearchDocument.published_at, SearchDocument.deprecated,
-            SearchDocument.details,
+            SearchDocument.details, func.coalesce(StarCount.count, 0),
         )
         .join(SearchDocument, SearchDocument.package_id == Package.id)
         .join(User, User.name == SearchDocument.publisher)
+        .outerjoin(StarCount, StarCount.package_id == Package.id)
         .where(Package.id.in_(ids), visible_to(user_id))
     )  # fmt: skip
     rows = {row[0]: row for row in connection.execute(query)}
@@ -222,11 +225,11 @@ def _hits(connection: Connection, ids: Sequence[int], user_id: int | None) -> li
 
 
 def _hit(row: Row[*tuple[Any, ...]], owners: tuple[tuple[str, str], ...]) -> Hit:
-    package_id, name, version, description, keywords, publisher, email, published_at, deprecated, stored = row
+    package_id, name, version, description, keywords, publisher, email, published_at, deprecated, stored, starred = row
     details = json.loads(stored)
     return Hit(
         package_id, name, version, description, tuple(json.loads(keywords)), publisher, email, published_at, deprecated,
-        owners, details["links"], details.get("author", {}), details.get("license", ""),
+        owners, details["links"], details.get("author", {}), details.get("license", ""), starred,
     )  # fmt: skip
 
 
