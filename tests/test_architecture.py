@@ -49,7 +49,7 @@ RAW_WRITES = {
     "twokey.accounts.interrupted_forms": "keeps what was sent until a proof is shown: nothing is carried out by it",
     "twokey.accounts.mail": "claims a mail that waits and notes whether it left: what it says was written by its cause",
     "twokey.registry": "makes the instance's own secrets at its first start, and tidies what has run out",
-    "twokey.packages.search": "indexes the packages of a registry from before there was an index",
+    "twokey.packages.indexing": "indexes the packages of a registry from before there was an index",
     "twokey.packages.signing": "makes the first signing key, and signs what is from before there was one",
     "twokey.packages.downloads": "adds up downloads: a statistic that nobody decides by",
     "twokey.db.migrate": "changes the schema",

@@ -47,7 +47,7 @@ from twokey.errors import ConfigurationError
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
-from twokey.packages import search, signing
+from twokey.packages import indexing, signing
 from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
 from twokey.packages.signing import Signer
@@ -147,7 +147,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
-    search.index_missing(database)
+    indexing.index_missing(database)
     signer = Signer(database, vault)
     signer.make_first(clock.now())
     signer.sign_missing()

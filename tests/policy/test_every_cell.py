@@ -28,7 +28,7 @@ from twokey.npm_api.routes import ROUTES
 from twokey.web.routes import ASSETS, FORMS, PAGES
 
 FACES = {"npm": ([*ROUTES, *ASSETS], NPM), "web": ([*PAGES, *FORMS], WEB)}
-NOT_BUILT = {Action.STAR, Action.CREATE_ORGANISATION, Action.TRUST, Action.STAGE, Action.DECIDE_STAGE}
+NOT_BUILT = {Action.TRUST, Action.STAGE, Action.DECIDE_STAGE}
 BY_COMMAND = {Action.OPERATE}
 
 

@@ -69,6 +69,10 @@ def _owners(actor: Actor) -> Ask:
     return _send(actor, "PUT", at(name), {"_id": name, "maintainers": [{"name": other}, {"name": actor.account.name}]})
 
 
+def _star(actor: Actor) -> Ask:
+    return _send(actor, "PUT", f"/-/user/package{at(own_package(actor))}/star")
+
+
 def _access(actor: Actor) -> Ask:
     return _send(actor, "POST", f"/-/package{at(own_package(actor))}/access", {"access": "public"})
 
@@ -164,6 +168,11 @@ NPM = only((
     Way(Action.PING, "GET", "/-/ping", _get("/-/ping"), as_nobody=True),
     Way(Action.SEARCH, "GET", "/-/v1/search", _get("/-/v1/search?text=core")),
     Way(Action.READ_PACKAGE, "GET", "/{name:package}", lambda a: _send(a, "GET", at(own_package(a)))),
+    Way(
+        Action.AUDIT, "POST", "/-/npm/v1/security/advisories/bulk",
+        lambda a: _send(a, "POST", "/-/npm/v1/security/advisories/bulk", {"core": ["1.0.0"]}),
+    ),
+    Way(Action.STAR, "PUT", "/-/user/package/{name:package}/star", _star),
     Way(Action.WHOAMI, "GET", "/-/whoami", _get("/-/whoami")),
     Way(Action.READ_PROFILE, "GET", PROFILE, _get(PROFILE)),
     Way(

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from tests.policy.stage import Actor, Shown
 from tests.policy.way import Ask, Way, only
-from tests.policy.ways_of_npm import NEW_PASSWORD, own_package
+from tests.policy.ways_of_npm import NEW_PASSWORD, in_organisation, own_package
 from twokey.accounts import mail_links
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
@@ -16,8 +16,10 @@ from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
 from twokey.clock import DAY
 from twokey.db.schema_site import FactorReset
+from twokey.orgs.orgs import EVERY_MEMBER
 
 SETTINGS = "/settings/{user:part}"
+PACKAGE, ORGANISATION = "/package/{name:package}", "/org/{organisation:part}"
 
 
 def _page(path: str) -> Callable[[Actor], Ask]:
@@ -47,6 +49,32 @@ def _link(purpose: str, **fields: str) -> Callable[[Actor], Ask]:
         return lambda shown: actor.form(f"/{purpose}/{secret}", fields, Shown(otp=shown.otp))
 
     return ready
+
+
+def _of_package(path: str, **fields: str) -> Callable[[Actor], Ask]:
+    return lambda actor: _form(f"/package/{own_package(actor)}/{path}", **fields)(actor)
+
+
+def _package_settings(actor: Actor) -> Ask:
+    return _page(f"/package/{own_package(actor)}/access")(actor)
+
+
+def _add_owner(actor: Actor) -> Ask:
+    return _of_package("access/owners", owner=actor.stage.founder.name)(actor)
+
+
+def _delete_package(actor: Actor) -> Ask:
+    name = own_package(actor)
+    return _form(f"/package/{name}/access/delete", package_name=name)(actor)
+
+
+def _team_page(actor: Actor) -> Ask:
+    return _page(f"/org/{in_organisation(actor)}/team/{EVERY_MEMBER}")(actor)
+
+
+def _add_member(actor: Actor) -> Ask:
+    user = actor.stage.world.account(actor.stage.name("bob")).name
+    return _form(f"/org/{in_organisation(actor)}/members", user=user, role="developer")(actor)
 
 
 def _login_hand_off(decision: str) -> Callable[[Actor], Ask]:
@@ -130,6 +158,29 @@ WEB = only((
     Way(
         Action.CHANGE_PROFILE, "POST", f"{SETTINGS}/profile",
         lambda a: _form("/settings/~/profile", fullname=a.stage.name("Alice"))(a),
+    ),
+    Way(Action.STAR, "POST", f"{PACKAGE}/star", _of_package("star")),
+    Way(Action.READ_SETTINGS, "GET", f"{PACKAGE}/access", _package_settings),
+    Way(Action.OWNERS, "POST", f"{PACKAGE}/access/owners", _add_owner),
+    Way(Action.ACCESS, "POST", f"{PACKAGE}/access/mfa", _of_package("access/mfa", mfa="none")),
+    Way(
+        Action.DEPRECATE, "POST", f"{PACKAGE}/access/deprecate",
+        _of_package("access/deprecate", versions="*", message="use another"),
+    ),
+    Way(Action.UNPUBLISH, "POST", f"{PACKAGE}/access/delete", _delete_package),
+    Way(Action.READ_ORGANISATION, "GET", f"{ORGANISATION}/team/{{team:part}}", _team_page),
+    Way(
+        Action.CREATE_ORGANISATION, "POST", "/orgs",
+        lambda a: _form("/orgs", name=a.stage.name("acme"))(a),
+    ),
+    Way(Action.ORGANISATION, "POST", f"{ORGANISATION}/members", _add_member),
+    Way(
+        Action.TEAMS, "POST", f"{ORGANISATION}/teams",
+        lambda a: _form(f"/org/{in_organisation(a)}/teams", team=a.stage.name("team"), description="")(a),
+    ),
+    Way(
+        Action.LEAVE_ORGANISATION, "POST", f"{ORGANISATION}/leave",
+        lambda a: _form(f"/org/{in_organisation(a)}/leave")(a),
     ),
     Way(Action.CHANGE_EMAIL, "POST", f"{SETTINGS}/email", _email),
     Way(Action.SEND_VERIFICATION, "POST", f"{SETTINGS}/email/confirm", _form("/settings/~/email/confirm"), spoils=True),

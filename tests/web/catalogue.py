@@ -74,6 +74,9 @@ def build(server: Server) -> World:
         assert answer.status == 201, answer
     for _ in range(3):
         request(server, "GET", f"/{package}/-/{package}-1.0.0.tgz")
+    deprecated = {"_id": f"{package}-x", "versions": {"1.0.0": {"deprecated": "Use core instead."}}}
+    assert request(server, "PUT", f"/{package}-x", token=token, body=deprecated).status == 201
+    assert alice.ask("PUT", f"/-/user/package/{package}/star").status == 200
     accounts.publish_token(alice)
     accounts.make_token(alice, name="only core", packages=[package], packages_and_scopes_permission="read-write")
     admin = accounts.enrol(accounts.sign_up(server, accounts.fresh_name("admin")))
@@ -120,6 +123,7 @@ def _signed_out(page: Page, world: World) -> Iterator[str]:
     for name, path in (
         ("home", "/"),
         ("search", f"/search?q={world.package}"),
+        ("search-deprecated", "/search?q=is:deprecated"),
         ("search-nothing", "/search?q=nothing-is-called-so"),
         ("package", f"/package/{world.package}"),
         ("package-version", f"/package/{world.package}/v/2.0.0-beta.1"),
@@ -170,6 +174,8 @@ def _settings(page: Page, world: World) -> Iterator[str]:
     for name in ("profile", "password", "2fa", "tokens", "packages", "sessions", "security"):
         page.goto(f"/settings/~/{name}")
         yield name
+    page.goto(f"/package/{world.package}")
+    yield "package-starred"
     page.goto("/settings/~/tokens/new")
     yield "token-new"
     page.get_by_role("radio", name="Automation").check()

@@ -24,7 +24,10 @@ from tests.web import administrators
 from twokey.web import routes
 
 PATHS = [
-    form.path.replace("{user:part}", "~").replace("{id:part}", "ID").replace("{link:part}", "LINK")
+    form.path.replace("{user:part}", "~")
+    .replace("{id:part}", "ID")
+    .replace("{link:part}", "LINK")
+    .replace("{name:package}", "NAME")
     for form in routes.FORMS
     if form.path not in administrators.FORMS  # tests/web/test_admin_forms_of_other_sites.py
 ]
@@ -50,6 +53,7 @@ class Person:
     waiting: Mapping[str, tuple[str, str]]  # of the clients that wait, the page's address and what the client asks
     before: str  # the csrf token of this browser's page before it signed in
     links: Mapping[str, str]
+    package: str
     newcomer: str = field(default_factory=lambda: accounts.fresh_name("bob"))
 
     def csrf(self) -> str:
@@ -60,6 +64,7 @@ class Person:
         """Where the form goes: to a client that waits, or with a link that is good, where it takes one."""
         if path in self.waiting:
             return self.waiting[path][0]
+        path = path.replace("NAME", self.package)
         return path.replace("LINK", self.links[path.split("/")[1]]) if "LINK" in path else path
 
     def fields(self, path: str) -> dict[str, str]:
@@ -85,6 +90,7 @@ class Person:
         return {
             "profile": ask("GET", accounts.PROFILE).text,
             "tokens": ask("GET", accounts.TOKENS).text,
+            "stars": ask("GET", "/-/user/v1/star").text,
             "newcomer": str(request(self.account.server, "GET", accounts.user_path(self.newcomer)).status),
             **{path: str(request(self.account.server, "GET", done).status) for path, (_, done) in self.waiting.items()},
             **{page: self.browser.get(f"{SETTINGS}/{page}").words for page in pages},
@@ -143,6 +149,7 @@ FIELDS: Mapping[str, Callable[[Person], Values]] = {
         username=who.newcomer, email=f"{who.newcomer}@example.com", password=PASSWORD, next="/"
     ),
     "/login": lambda who: {**constant(username=who.account.name, password=PASSWORD), "otp": who.account.code},
+    "/package/NAME/star": lambda _: constant(starred="yes"),
     "/logout": lambda _: {},
     "/forgot": lambda who: constant(account=who.account.name),
     "/reset/LINK": lambda who: {"otp": who.account.code},
@@ -194,6 +201,8 @@ def prepared(server: Server) -> Person:
     that wait, and a form that waits for its code."""
     account = accounts.enrol(accounts.sign_up(server))
     accounts.publish_token(account)
+    package = accounts.fresh_name("core")
+    assert accounts.publish(account, package, otp=account.fresh_code()).status == 201
     browser = Browser(server)
     before = csrf_of(browser, "/login", "/login")
     browser.sign_in(account, account.fresh_code())
@@ -212,7 +221,7 @@ def prepared(server: Server) -> Person:
     confirmation = dict(browser.submit(f"{SETTINGS}/2fa/disable").form("/confirm").fields)["key"]
     account.fresh_code()  # moves the clock past every code that was used
     links = {purpose: post.link(account, purpose) for purpose in ("reset", "verify", "undo")}
-    return Person(browser, account, key, confirmation, security_key, waiting(account), before, links)
+    return Person(browser, account, key, confirmation, security_key, waiting(account), before, links, package)
 
 
 @pytest.fixture(scope="module")

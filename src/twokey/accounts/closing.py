@@ -15,7 +15,7 @@ from twokey.db.schema import Owner, Package, Session, User, Version
 from twokey.db.schema_mail import Device, MailLink
 from twokey.errors import Refused
 from twokey.orgs import orgs
-from twokey.packages import packages
+from twokey.packages import packages, stars
 from twokey.tokens import tokens
 from twokey.two_factor import enrolment
 
@@ -71,6 +71,7 @@ def close(tx: Transaction, user_id: int, outbox: Outbox) -> None:
     connection.execute(delete(Session).where(Session.user_id == user_id))
     connection.execute(delete(Owner).where(Owner.user_id == user_id))
     orgs.leave_all(connection, user_id)
+    stars.remove_of_user(connection, user_id)
     connection.execute(delete(MailLink).where(MailLink.user_id == user_id))
     connection.execute(delete(Device).where(Device.user_id == user_id))
     connection.execute(

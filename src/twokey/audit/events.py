@@ -75,6 +75,7 @@ class Event(StrEnum):
     PACKAGE_REMOVE = "package:package:unpublish"
     PACKAGE_TAG = "package:dist-tag:change"
     PACKAGE_OWNERS = "package:owners:change"
+    PACKAGE_STAR = "package:star:change"
     PACKAGE_QUARANTINE = "package:package:quarantine"
     PACKAGE_RELEASE = "package:package:release"
     PACKAGE_TAKE_DOWN = "package:package:take-down"

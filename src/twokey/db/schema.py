@@ -267,13 +267,18 @@ class SearchDocument(Table):
     """What search results show of a package; the full text beside it is the database's own kind of index."""
 
     __tablename__ = "search_documents"
+    __table_args__ = (Index("ix_search_documents_public_published_at", "public", "published_at"),)
 
     package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)  # this and `public` as the package's: its own row is long to read
     version: Mapped[str] = mapped_column(Text)
+    publisher: Mapped[str] = mapped_column(Text)
+    published_at: Mapped[int] = mapped_column(BigInteger)
+    public: Mapped[bool] = mapped_column()
+    deprecated: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text)
     keywords: Mapped[str] = mapped_column(Text)  # JSON: a list of texts
-    publisher: Mapped[str] = mapped_column(Text)
-    published_at: Mapped[int] = mapped_column(BigInteger, index=True)
+    details: Mapped[str] = mapped_column(Text)  # JSON: links, author and license, as far as the version names them
 
 
 class Download(Table):

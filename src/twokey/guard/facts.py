@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from twokey.accounts import invitations, mail_links, sessions, users
 from twokey.authority.actions import BY_LINK, CHANGES_PACKAGE, MANAGES_ORGANISATION, READS, Action
 from twokey.authority.permit import Target
-from twokey.authority.principal import Caller, CredentialKind, Mode, Principal
+from twokey.authority.principal import Caller, CredentialKind, Mode, Principal, TokenLimits
 from twokey.authority.roles import OrganisationRole, PackageRole
 from twokey.clock import DAY, MINUTE
 from twokey.db.schema import Organisation, Owner, Package, User
@@ -132,16 +132,13 @@ def gather(
         package = replace(package, organisation_requires_2fa=of_scope is not None and of_scope.require_2fa)
     asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
     current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)
-    covered = target.package is None or limits.covers(target.package, target.scope)
-    if target.organisation is not None and target.package is None:
-        covered = limits.covers_organisation(target.organisation)
     return Facts(
         action=action,
         kind=principal.kind,
         mode=account.mode,
         live=account.live,
         bypass_2fa=limits.bypass_2fa,
-        covered=covered,
+        covered=_covered(limits, target),
         permission=limits.permission,
         package=package,
         organisation=organisation,
@@ -178,6 +175,13 @@ class _Account:
     link_of: int | None = None
     code_proved: bool = False
     administrator: bool = False
+
+
+def _covered(limits: TokenLimits, target: Target) -> bool:
+    """Whether the target is within what the token is limited to: by its package, where it has one."""
+    if target.package is not None:
+        return limits.covers(target.package, target.scope)
+    return target.organisation is None or limits.covers_organisation(target.organisation)
 
 
 def _asks_site(principal: Principal, account: _Account, action: Action, removes_last_factor: bool) -> bool:

@@ -67,11 +67,15 @@ def tarball(call: Call) -> Answer:
 
 
 def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:
-    """A rendered document with its validators. The etag differs per representation, as caches demand."""
+    """A rendered document with its validators. The etag differs per representation, as caches demand.
+
+    The full document lists who starred the package, which its revision says nothing of.
+    """
     packed = "gzip" in call.headers.get("accept-encoding", "")
-    plain, compressed = call.registry.documents.get((found.id, found.revision, kind, call.base), render)
+    starred = f".{found.stars_revision}" if kind == "full" and found.stars_revision else ""
+    plain, compressed = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
     packed = packed and len(plain) >= GZIP_FROM
-    etag = f'"{found.rev}-{kind[0]}{"z" if packed else ""}"'
+    etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
     if _matches(call, etag):
         return Answer(304, media_type=media_type, headers=headers)

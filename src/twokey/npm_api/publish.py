@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from twokey import strict_json
 from twokey.authority.actions import Action
-from twokey.errors import Invalid, NotFound
+from twokey.errors import Invalid
 from twokey.http.answers import Answer, json_answer
 from twokey.http.routing import Call
+from twokey.npm_api import stars
 from twokey.packages import packages
 from twokey.packages.names import check_dist_tag, check_new_name
 from twokey.publishing import document, publish, withdraw
@@ -16,7 +17,7 @@ OK = {"ok": True}
 
 
 def put(call: Call) -> Answer:
-    """`PUT /NAME[/-rev/REV]`: a publish, a deprecation, a change of owners, or half of an unpublish."""
+    """`PUT /NAME[/-rev/REV]`: a publish, a deprecation, a change of owners, a star, or half of an unpublish."""
     revision = call.params.get("revision")
     intent = document.parse(call.package, revision, call.json())
     if isinstance(intent, Publish):
@@ -27,7 +28,7 @@ def put(call: Call) -> Answer:
         return _change_owners(call, intent)
     if isinstance(intent, RemoveVersions):
         return _remove_versions(call, intent)
-    raise NotFound("Stars are not kept on this registry yet.")
+    return stars.from_document(call, intent)
 
 
 def _publish(call: Call, intent: Publish) -> Answer:

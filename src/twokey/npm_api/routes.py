@@ -17,10 +17,11 @@ from twokey.npm_api import (
     search,
     secret_report,
     signatures,
+    stars,
     tokens,
 )
 
-PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS)
+PUT_ACTIONS = (Action.PUBLISH, Action.DEPRECATE, Action.UNPUBLISH, Action.OWNERS, Action.STAR)
 
 ROUTES = (
     Guarded("GET", "/", (Action.PING,), health.about, ignores_credentials=True),
@@ -37,6 +38,13 @@ ROUTES = (
     Guarded("PUT", "/-/user/org.couchdb.user:{user:part}/-rev/{revision:part}", (Action.LOG_IN, Action.SIGN_UP), login.log_in, ignores_credentials=True),
     Guarded("GET", "/-/user/org.couchdb.user:{user:part}", (Action.READ_USER,), login.user_document),
     Guarded("DELETE", "/-/user/token/{token:part}", (Action.LOG_OUT,), login.log_out, ignores_credentials=True),
+    Guarded("GET", "/-/user/v1/star", (Action.WHOAMI,), stars.own),
+    Guarded("PUT", "/-/user/v1/star", (Action.STAR,), stars.put),
+    Guarded("DELETE", "/-/user/v1/star", (Action.STAR,), stars.put),
+    Guarded("PUT", "/-/user/package/{name:package}/star", (Action.STAR,), stars.put_by_path),
+    Guarded("DELETE", "/-/user/package/{name:package}/star", (Action.STAR,), stars.put_by_path),
+    Guarded("GET", "/-/user/{user:part}/stars", (Action.SEARCH,), stars.of_user),
+    Guarded("GET", "/-/_view/starredByUser", (Action.SEARCH,), stars.starred_by_user),
     Guarded("GET", "/-/whoami", (Action.WHOAMI,), login.whoami),
     Guarded("GET", "/-/npm/v1/keys", (Action.PING,), signatures.keys, ignores_credentials=True),
     Guarded("POST", "/-/npm/v1/security/advisories/bulk", (Action.AUDIT,), audit.bulk, body_limit=audit.MOST_PACKED),

@@ -10,6 +10,7 @@ from twokey.errors import Invalid
 from twokey.http.answers import Answer, json_answer
 from twokey.http.routing import Call
 from twokey.packages import search as index
+from twokey.packages.indexing import is_unstable
 from twokey.packages.names import PackageName
 from twokey.packages.search import Hit
 
@@ -19,7 +20,11 @@ SCORE = {"final": 1.0, "detail": {"quality": 1.0, "popularity": 1.0, "maintenanc
 
 
 def search(call: Call) -> Answer:
-    """`GET /-/v1/search?text=WORDS&size=20&from=0`. Weights of quality and the like are taken and mean nothing."""
+    """`GET /-/v1/search?text=WORDS&size=20&from=0`, with the qualifiers of `packages/question.py` in the text.
+
+    npm sends weights of quality, popularity and maintenance with every search; nothing here is measured by them, so
+    they change nothing. `total` is exact up to what `packages/search.py` looks at.
+    """
     call.require(Action.SEARCH, Target())
     size, offset = _number(call, "size", SIZE), _number(call, "from", 0)
     with call.registry.database.read() as connection:
@@ -42,6 +47,11 @@ def sees_as(principal: Principal) -> int | None:
 
 
 def _object(hit: Hit, base: str) -> dict[str, object]:
+    links = {"npm": f"{base}/package/{hit.name}", **hit.links}
+    flags = {
+        **({"unstable": True} if is_unstable(hit.version) else {}),
+        **({"deprecated": hit.deprecated} if hit.deprecated is not None else {}),
+    }
     return {
         "package": {
             "name": hit.name,
@@ -50,10 +60,13 @@ def _object(hit: Hit, base: str) -> dict[str, object]:
             "description": hit.description,
             "keywords": hit.keywords,
             "date": iso(hit.published_at),
-            "links": {"npm": f"{base}/package/{hit.name}"},
-            "publisher": {"username": hit.publisher},
-            "maintainers": [{"username": name} for name in hit.owners],
+            "links": links,
+            **({"author": hit.author} if hit.author else {}),
+            **({"license": hit.license} if hit.license else {}),
+            "publisher": {"username": hit.publisher, "email": hit.publisher_email},
+            "maintainers": [{"username": name, "email": email} for name, email in hit.owners],
         },
+        **({"flags": flags} if flags else {}),
         "score": SCORE,
         "searchScore": SCORE["final"],
     }

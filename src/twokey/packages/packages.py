@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
 from twokey.db.schema_orgs import Grant
+from twokey.db.schema_stars import Star, StarCount
 from twokey.errors import Conflict, Invalid, NotFound, Refused
-from twokey.packages import search, semver
+from twokey.packages import indexing, semver
 from twokey.packages.names import PackageName, check_dist_tag
 
 LATEST = "latest"
@@ -24,7 +25,7 @@ MFA = ("none", "publish", "automation")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A package's row. `revision` rises with every change."""
+    """A package's row. `revision` rises with every change of the package, `stars_revision` with every star."""
 
     id: int
     name: str
@@ -39,6 +40,8 @@ class Found:
     organisation_id: int | None = None
     quarantined_at: int | None = None
     quarantine_reason: str | None = None
+    stars: int = 0
+    stars_revision: int = 0
 
     @property
     def rev(self) -> str:
@@ -49,13 +52,15 @@ class Found:
 _COLUMNS = (
     Package.id, Package.name, Package.revision, Package.access, Package.mfa, Package.readme, Package.readme_filename,
     Package.created_at, Package.modified_at, Package.unpublished_at, Package.organisation_id,
-    Package.quarantined_at, Package.quarantine_reason,
+    Package.quarantined_at, Package.quarantine_reason, func.coalesce(StarCount.count, 0).label("stars"),
+    func.coalesce(StarCount.revision, 0).label("stars_revision"),
 )  # fmt: skip
 
 
 def find(connection: Connection, name: PackageName) -> Found | None:
     """The package's row, also of one that was unpublished; None where the name was never used."""
-    row = connection.execute(select(*_COLUMNS).where(Package.name == str(name))).one_or_none()
+    query = select(*_COLUMNS).outerjoin(StarCount, StarCount.package_id == Package.id).where(Package.name == str(name))
+    row = connection.execute(query).one_or_none()
     return None if row is None else Found(**row._asdict())
 
 
@@ -86,8 +91,12 @@ def create(tx: Transaction, name: PackageName, access: str, owner_id: int, organ
             .where(Package.id == former.id)
             .values(unpublished_at=None, access=access, mfa="none", organisation_id=organisation_id)
         )
-        tx.connection.execute(delete(Grant).where(Grant.package_id == former.id))
-        tx.connection.execute(delete(Owner).where(Owner.package_id == former.id))
+        for table in (Owner, Star, Grant):
+            tx.connection.execute(delete(table).where(table.package_id == former.id))
+        tx.connection.execute(
+            update(StarCount).where(StarCount.package_id == former.id)
+            .values(count=0, revision=StarCount.revision + 1)
+        )  # fmt: skip
     found = get(tx.connection, name)
     tx.connection.execute(insert(Owner).values(package_id=found.id, user_id=owner_id))
     tx.record(Event.PACKAGE_CREATE, resource=f"package:{name}", details={"access": access})
@@ -101,7 +110,7 @@ def changed(tx: Transaction, package_id: int, **values: object) -> None:
         .where(Package.id == package_id)
         .values(revision=Package.revision + 1, modified_at=tx.now, **values)
     )
-    search.reindex(tx.connection, package_id)
+    indexing.reindex(tx.connection, package_id)
 
 
 def check_revision(found: Found, revision: str | None) -> None:

@@ -16,7 +16,7 @@ from twokey.clock import iso
 from twokey.db.schema import User, Version
 from twokey.db.schema_signing import VersionSignature
 from twokey.errors import NotFound
-from twokey.packages import packages
+from twokey.packages import packages, stars
 from twokey.packages.names import PackageName
 from twokey.packages.packages import Found
 
@@ -41,7 +41,10 @@ class StoredVersion:
 
 
 def full(connection: Connection, found: Found, base: str) -> bytes:
-    """The full packument. `base` is the registry's address without a slash at its end."""
+    """The full packument. `base` is the registry's address without a slash at its end.
+
+    `users` are who starred it, the latest thousand: the document is one for all readers, and stays within a bound.
+    """
     versions = list(_stored(connection, found))
     owners = [{"name": name, "email": email} for name, email in packages.owners(connection, found.id)]
     tags = packages.dist_tags(connection, found.id)
@@ -49,7 +52,7 @@ def full(connection: Connection, found: Found, base: str) -> bytes:
     latest = _manifest_of(versions, tags.get(packages.LATEST))
     tail = {
         "time": _times(found, versions),
-        "users": {},
+        "users": dict.fromkeys(stars.givers(connection, found.id), True),
         **{key: latest[key] for key in _FROM_LATEST if key in latest},
         "readme": found.readme,
         "readmeFilename": found.readme_filename,

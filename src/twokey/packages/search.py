@@ -1,54 +1,44 @@
-"""Finding packages by words: what the index holds, and what a question finds in it.
+"""Finding packages: what a question finds in the index, in which order, within a bounded time.
 
-The two databases do not agree about what a word is, so we split text into words ourselves, and spell letters outside
-ASCII as numbers: SQLite's FTS5 and PostgreSQL's tsvector then get plain words only and answer alike.
+A question is answered in steps of which each is bounded, however many packages there are. At most `LOOKED_AT` packages
+that everyone may see, and as many that are restricted, are looked at: all that fit where they are no more, else the
+newest ones (by when the package was made) beside the newest of those with the words in their name. The ones that are
+looked at are ranked exactly. Approximate are therefore, for questions that more packages fit, the order beyond what
+stands in names, the total (`Results.more` says so), and what is found of many restricted packages by somebody who may
+see few of them; packages that the reader maintains are always looked at.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    TextClause,
-    and_,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    text,
-    true,
-)
-from sqlalchemy import literal_column as literal
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select, union_all
 
-from twokey.db.engine import Database
-from twokey.db.schema import DistTag, Owner, Package, SearchDocument, User, Version
+from twokey.db.schema import Owner, Package, SearchDocument, User
+from twokey.db.schema_stars import StarCount
 from twokey.errors import Invalid
-from twokey.packages import access
-from twokey.packages.names import PackageName
+from twokey.packages import access, full_text
+from twokey.packages import question as questions
+from twokey.packages.full_text import FullText
+from twokey.packages.indexing import Facet, mark
+from twokey.packages.question import Question
 
-LONGEST_DESCRIPTION, LONGEST_KEYWORD, MOST_KEYWORDS = 512, 64, 50
-LONGEST_TEXT, LARGEST_SIZE, LARGEST_OFFSET = 500, 250, 10_000
-LONGEST_WORD = 64
-BATCH = 100
-_WORD = re.compile(r"[^\W_]+")
-# Control characters, halves of surrogate pairs, and the marks that turn the direction of a line around.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+LARGEST_SIZE, LARGEST_OFFSET = 250, 10_000
+LOOKED_AT = 500
+MOST_RANKED_WORDS = 8
+PUBLIC, RESTRICTED = mark(Facet.ACCESS, "public"), mark(Facet.ACCESS, "restricted")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A package that was found, as its `latest` version describes it. `published_at` in µs."""
+    """A package that was found, as its `latest` version describes it. `published_at` in µs.
+
+    `owners` are names and mail addresses. `links` (homepage, repository, bugs), `author` (name, email, url) and
+    `license` are there as far as the version names them.
+    """
 
     package_id: int
     name: str
@@ -56,133 +46,48 @@ class Hit:
     description: str
     keywords: tuple[str, ...]
     publisher: str
+    publisher_email: str
     published_at: int
-    owners: tuple[str, ...]
+    deprecated: str | None
+    owners: tuple[tuple[str, str], ...]
+    links: Mapping[str, str]
+    author: Mapping[str, str]
+    license: str
+    stars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One page of what was found, and how many there are altogether."""
+    """One page of what was found, and how many there are altogether; `more`: there may be more than `total`."""
 
     total: int
     hits: list[Hit]
+    more: bool = False
 
 
-def words(value: str) -> list[str]:
-    """The words of a text: lower case, without accents; runs of letters and digits, cut at 64 characters.
-
-    A letter outside ASCII is spelt `u` and six hexadecimal digits, so that a word's beginnings stay its beginnings.
-    """
-    plain = "".join(each for each in unicodedata.normalize("NFKD", value) if not unicodedata.combining(each))
-    return [
-        "".join(each if each.isascii() else f"u{ord(each):06x}" for each in word[:LONGEST_WORD])
-        for word in _WORD.findall(plain.lower())
-    ]
-
-
-def name_words(name: PackageName) -> list[str]:
-    """The words of a name; `@acme/left-pad` is found by `acme`, `left`, `pad` and `leftpad`."""
-    base = words(name.base)
-    joined = ["".join(base)[:LONGEST_WORD]] if len(base) > 1 else []
-    return [*words(name.scope or ""), *base, *joined]
-
-
-def reindex(connection: Connection, package_id: int) -> None:
-    """Writes what the index holds of the package anew, from its `latest` version; nothing where it has none.
-
-    Called within the transaction that changed the package, which holds its row locked.
-    """
-    connection.execute(delete(SearchDocument).where(SearchDocument.package_id == package_id))
-    is_sqlite = connection.dialect.name == "sqlite"
-    key = "rowid" if is_sqlite else "package_id"
-    connection.execute(text(f"DELETE FROM search_index WHERE {key} = :id"), {"id": package_id})  # noqa: S608
-    row = connection.execute(_latest().where(Package.id == package_id)).one_or_none()
-    if row is None:
-        return
-    name, version, published_at, publisher, stored = row
-    manifest: Mapping[str, object] = json.loads(stored)
-    description, keywords = _description(manifest.get("description")), _keywords(manifest.get("keywords"))
-    connection.execute(
-        insert(SearchDocument).values(
-            package_id=package_id, version=version, description=description,
-            keywords=json.dumps(keywords, ensure_ascii=False), publisher=publisher, published_at=published_at,
-        )
-    )  # fmt: skip
-    columns = (name_words(PackageName.parse(name)), words(" ".join(keywords)), words(description))
-    if is_sqlite:
-        connection.execute(
-            text("INSERT INTO search_index (rowid, name, keywords, description) VALUES (:id, :a, :b, :c)"),
-            {"id": package_id, **{key: " ".join(each) for key, each in zip("abc", columns, strict=True)}},
-        )
-    else:
-        connection.execute(
-            text("INSERT INTO search_index (package_id, words) VALUES (:id, CAST(:words AS tsvector))"),
-            {"id": package_id, "words": _vector(columns)},
-        )
-
-
-def index_missing(database: Database) -> int:
-    """Indexes packages that the index does not hold: those of a registry from before there was one.
-
-    Returns how many. Each hundred is a transaction of its own, so that nobody waits for all of them.
-    """
-    count = 0
-    missing = (
-        select(Package.id)
-        .join(DistTag, and_(DistTag.package_id == Package.id, DistTag.tag == "latest"))
-        .where(Package.unpublished_at.is_(None), Package.id.not_in(select(SearchDocument.package_id)))
-        .order_by(Package.id)
-        .limit(BATCH)
-    )
-    after = 0
-    while True:
-        with database.write() as connection:
-            ids = connection.execute(missing.where(Package.id > after).with_for_update(of=Package)).scalars().all()
-            for package_id in ids:
-                reindex(connection, package_id)
-        if not ids:
-            return count
-        count, after = count + len(ids), ids[-1]
-
-
-def find(connection: Connection, question: str, *, user_id: int | None, size: int, offset: int) -> Results:
-    """The packages in which every word of `question` begins a word, best first; without any, the newest.
+def find(connection: Connection, asked: str, *, user_id: int | None, size: int, offset: int) -> Results:
+    """The packages in which every word of `asked` begins a word, best first; without any, the newest.
 
     Best is the name itself, then a name that begins with it, then where the words are (name before keywords before
-    description), then what was published last. Only packages that are public or owned by `user_id` (None: nobody
-    known) are found and counted. `size` is capped at 250. Signs beside words do not matter; signs alone find nothing.
-    Raises Invalid for a question of more than 500 characters and for a page beyond the 10,000th package.
+    description), then what was published last; deprecated ones are last, but for the very name. Qualifiers are those of
+    `question.py`. Only packages that are public or owned by `user_id` (None: nobody known) are found and counted.
+    `size` is capped at 250. Signs beside words do not matter; signs alone find nothing. The eight longest
+    words of a question rank. Raises Invalid for a question that cannot be asked, and beyond the 10,000th package.
     """
-    if len(question) > LONGEST_TEXT:
-        raise Invalid(f"A search has at most {LONGEST_TEXT} characters; this one has {len(question)}.")
+    question = questions.parse(asked)
     if not 0 <= offset <= LARGEST_OFFSET:
         raise Invalid(f"A search shows the first {LARGEST_OFFSET:,} packages: ask for more by other words.")
-    asked = list(dict.fromkeys(words(question)))
-    if question.strip() and not asked:
+    if question.is_nothing:
         return Results(0, [])
-    is_sqlite = connection.dialect.name == "sqlite"
-    joined = SearchDocument.__table__.join(Package.__table__, Package.id == SearchDocument.package_id)
-    order: list[ColumnElement[Any] | TextClause] = [SearchDocument.published_at.desc(), Package.name.asc()]
-    matching: ColumnElement[bool] | TextClause = true()
-    parameters: dict[str, object] = {}
-    if asked:
-        key = "search_index.rowid" if is_sqlite else "search_index.package_id"
-        joined = joined.join(text("search_index"), literal(key) == Package.id)
-        matching, rank = _matching(is_sqlite)
-        parameters["words"] = _fts_query(asked) if is_sqlite else " & ".join(f"'{word}':*" for word in asked)
-        order = [_by_name(question), rank, *order]
-    where = and_(matching, visible_to(user_id))
-    total = connection.execute(select(func.count()).select_from(joined).where(where), parameters).scalar_one()
-    rows = connection.execute(
-        select(
-            Package.id, Package.name, SearchDocument.version, SearchDocument.description, SearchDocument.keywords,
-            SearchDocument.publisher, SearchDocument.published_at,
-        )
-        .select_from(joined).where(where).order_by(*order).limit(max(0, min(size, LARGEST_SIZE))).offset(offset),
-        parameters,
-    ).all()  # fmt: skip
-    owners = _owners(connection, [row[0] for row in rows])
-    return Results(total, [Hit(*row[:4], tuple(json.loads(row[4])), *row[5:], owners[row[0]]) for row in rows])
+    size = max(0, min(size, LARGEST_SIZE))
+    index = full_text.of(connection, LOOKED_AT)
+    if question.is_everything:
+        total, more, ids = _newest(index, user_id, size, offset)
+    else:
+        named, others, more = _candidates(index, question, user_id)
+        ranked = _ranked(index, question, named, others)
+        total, ids = len(ranked), ranked[offset : offset + size]
+    return Results(total, _hits(connection, ids, user_id), more)
 
 
 def visible_to(user_id: int | None) -> ColumnElement[bool]:
@@ -196,74 +101,145 @@ def visible_to(user_id: int | None) -> ColumnElement[bool]:
     return and_(installable, or_(public, access.readable_by(user_id)))
 
 
-def _latest() -> Select[str, str, int, str, str]:
-    return (
-        select(Package.name, Version.version, Version.published_at, User.name, Version.manifest)
-        .join(DistTag, and_(DistTag.package_id == Package.id, DistTag.tag == "latest"))
-        .join(Version, and_(Version.package_id == Package.id, Version.version == DistTag.version))
-        .join(User, User.id == Version.publisher_id)
-        .where(Package.unpublished_at.is_(None), Version.removed_at.is_(None))
-    )
+def _candidates(index: FullText, question: Question, user_id: int | None) -> tuple[list[int], list[int], bool]:
+    """The packages to look at, those with the words in their name apart, and whether there may be more of them.
+
+    Where all that fit are looked at, none stands apart: they are ranked anyway. That a package is public the index
+    knows from the transaction that made it so; of the others the user sees what `visible_to` says.
+    """
+    if user_id is not None:
+        fitting = index.matches(question)
+        if len(fitting) < index.most:
+            visible = _visible(index, fitting, user_id)
+            return [], [each for each in fitting if each in visible], False
+    named, others = _looked_at(index, question, PUBLIC)
+    more = len(others) >= index.most
+    if user_id is None:
+        return named, others, more
+    restricted_named, restricted = _looked_at(index, question, RESTRICTED)
+    if len(restricted) >= index.most:
+        more = True
+        name = index.connection.execute(select(User.name).where(User.id == user_id)).scalar_one()
+        restricted += index.matches(question, mark(Facet.MAINTAINER, name), RESTRICTED)
+    visible = _visible(index, [*restricted_named, *restricted], user_id)
+    named += (each for each in restricted_named if each in visible)
+    others += (each for each in restricted if each in visible)
+    return named, others, more
 
 
-def _description(value: object) -> str:
-    return _printable(value, LONGEST_DESCRIPTION) if isinstance(value, str) else ""
+def _looked_at(index: FullText, question: Question, access: str) -> tuple[list[int], list[int]]:
+    """The newest packages that fit; and, where they may be more, the newest with the words in their name."""
+    fitting = list(index.matches(question, access))
+    if len(fitting) < index.most or not question.words:
+        return [], fitting
+    exact = index.matches(question, mark(Facet.NAME, question.text), access)
+    return [*exact, *index.matches(question, access, in_name=True)], fitting
 
 
-def _keywords(value: object) -> list[str]:
-    """The keywords that are text; a single text holds several, apart by commas or blanks."""
-    if isinstance(value, str):
-        value = re.split(r"[,\s]+", value[: MOST_KEYWORDS * LONGEST_KEYWORD])
-    if not isinstance(value, list):
+def _visible(index: FullText, ids: Sequence[int], user_id: int) -> set[int]:
+    """Those of the packages that the user may see."""
+    if not ids:
+        return set()
+    listed = index.listed(ids)
+    query = select(Package.id).select_from(listed.table.join(Package.__table__, Package.id == listed.id))
+    return set(index.connection.execute(query.where(visible_to(user_id)), listed.parameters).scalars())
+
+
+def _ranked(index: FullText, question: Question, named: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    """The packages, best first."""
+    first = list(dict.fromkeys(named))
+    ids = list(dict.fromkeys([*first, *others]))
+    if not ids:
         return []
-    printable = (
-        _printable(each, LONGEST_KEYWORD) for each in islice(value, 10 * MOST_KEYWORDS) if isinstance(each, str)
-    )
-    return list(islice((each for each in printable if each), MOST_KEYWORDS))
+    ranking = index.listed(ids)
+    if question.words:
+        longest = sorted(question.words, key=len, reverse=True)[:MOST_RANKED_WORDS]
+        ranking = index.ranking(longest, ids, len(first))
+    by_name = _by_name(question)
+    deprecated = case((SearchDocument.deprecated.is_(None), 0), else_=1)
+    order: list[ColumnElement[Any]] = [deprecated]  # no constants: ORDER BY takes them for columns
+    if by_name is not None:
+        order = [case((by_name == 0, 0), else_=1), deprecated, by_name]
+    if ranking.rank is not None:
+        order.append(ranking.rank)
+    joined = ranking.table.join(SearchDocument.__table__, SearchDocument.package_id == ranking.id)
+    query = select(SearchDocument.package_id).select_from(joined)
+    query = query.order_by(*order, SearchDocument.published_at.desc(), SearchDocument.name)
+    return index.connection.execute(query, ranking.parameters).scalars().all()
 
 
-def _printable(value: str, longest: int) -> str:
-    """The text on one line, without what cannot be printed; cut first, for it may be megabytes."""
-    return " ".join(_UNPRINTABLE.sub(" ", value[: 4 * longest]).split())[:longest]
+def _newest(index: FullText, user_id: int | None, size: int, offset: int) -> tuple[int, bool, Sequence[int]]:
+    """All packages that the user may see: how many, at most 10,000; whether there may be more; a page of the newest."""
+    document, connection = SearchDocument, index.connection
+    ids = select(document.package_id).order_by(document.published_at.desc())
+    public, restricted = ids.where(document.public), ids.where(document.public.is_(False))
+    counted = select(func.count()).select_from(public.order_by(None).limit(LARGEST_OFFSET + 1).subquery())
+    total = connection.execute(counted).scalar_one()
+    more = total > LARGEST_OFFSET
+    parameters: dict[str, object] = {}
+    parts: list[Select[int]] = [select(public.limit(offset + size).subquery())]
+    if user_id is not None:
+        looked_at = list(connection.execute(restricted.limit(LOOKED_AT)).scalars())
+        if len(looked_at) == LOOKED_AT:
+            more = True
+            mine = select(Owner.package_id).where(Owner.user_id == user_id).order_by(Owner.package_id.desc())
+            own = restricted.where(document.package_id.in_(mine.limit(LOOKED_AT)))
+            looked_at += connection.execute(own).scalars()
+        seen = _visible(index, looked_at, user_id)
+        total += len(seen)
+        listed = index.listed(list(seen))
+        parameters = listed.parameters
+        parts.append(select(listed.id).select_from(listed.table))
+    both = union_all(*parts).subquery()
+    page = (
+        select(document.package_id).join(both, both.c[0] == document.package_id)
+        .order_by(document.published_at.desc(), document.name).limit(size).offset(offset)
+    )  # fmt: skip
+    return min(total, LARGEST_OFFSET), more, connection.execute(page, parameters).scalars().all()
 
 
-def _vector(columns: Iterable[Sequence[str]]) -> str:
-    """The words as PostgreSQL writes a tsvector: where each stands, and in which column by its letter."""
-    places: dict[str, list[str]] = {}
-    position = 0
-    for letter, column in zip("ABC", columns, strict=True):
-        for word in column:
-            position += 1
-            places.setdefault(word, []).append(f"{position}{letter}")
-    return " ".join(f"'{word}':{','.join(at[:255])}" for word, at in places.items())
-
-
-def _fts_query(asked: Sequence[str]) -> str:
-    return " AND ".join(f'"{word}" *' for word in asked)
-
-
-def _matching(is_sqlite: bool) -> tuple[TextClause, TextClause]:
-    """Whether a row has the words, and how well, less being better: a name counts 10, keywords 4, a description 1."""
-    if is_sqlite:
-        return text("search_index MATCH :words"), text("bm25(search_index, 10.0, 4.0, 1.0)")
-    query = "CAST(:words AS tsquery)"
-    rank = text(f"-ts_rank('{{0, 0.1, 0.4, 1.0}}', search_index.words, {query})")
-    return text(f"search_index.words @@ {query}"), rank
-
-
-def _by_name(question: str) -> ColumnElement[int]:
-    """0 for the very name, 1 for one that begins so, 2 for others."""
-    asked = question.strip().lower()
-    if not (asked.isascii() and asked.isprintable()):  # no name is like that, and PostgreSQL takes no NUL
-        return literal("2")
-    name = func.lower(Package.name)
+def _by_name(question: Question) -> ColumnElement[int] | None:
+    """0 for the very name, 1 for one that begins so, 2 for others; None where that is no matter."""
+    asked = question.text.lower()
+    if not (question.boosts_exact and asked.isascii() and asked.isprintable() and asked):
+        return None  # no name is like that, and PostgreSQL takes no NUL
+    name = func.lower(SearchDocument.name)
     return case((name == asked, 0), (func.substr(name, 1, len(asked)) == asked, 1), else_=2)
 
 
-def _owners(connection: Connection, package_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """The owners' names of each package, by name."""
-    found: dict[int, list[str]] = {package_id: [] for package_id in package_ids}
-    query = select(Owner.package_id, User.name).join(User, User.id == Owner.user_id).order_by(User.name)
-    for package_id, name in connection.execute(query.where(Owner.package_id.in_(package_ids))):
-        found[package_id].append(name)
-    return {package_id: tuple(names) for package_id, names in found.items()}
+def _hits(connection: Connection, ids: Sequence[int], user_id: int | None) -> list[Hit]:
+    """The packages in the order of their ids, as far as the user may see them still."""
+    if not ids:
+        return []
+    query = (
+        select(
+            Package.id, Package.name, SearchDocument.version, SearchDocument.description, SearchDocument.keywords,
+            SearchDocument.publisher, User.email, SearchDocument.published_at, SearchDocument.deprecated,
+            SearchDocument.details, func.coalesce(StarCount.count, 0),
+        )
+        .join(SearchDocument, SearchDocument.package_id == Package.id)
+        .join(User, User.name == SearchDocument.publisher)
+        .outerjoin(StarCount, StarCount.package_id == Package.id)
+        .where(Package.id.in_(ids), visible_to(user_id))
+    )  # fmt: skip
+    rows = {row[0]: row for row in connection.execute(query)}
+    owners = _owners(connection, ids)
+    return [_hit(rows[each], owners[each]) for each in ids if each in rows]
+
+
+def _hit(row: Row[*tuple[Any, ...]], owners: tuple[tuple[str, str], ...]) -> Hit:
+    package_id, name, version, description, keywords, publisher, email, published_at, deprecated, stored, starred = row
+    details = json.loads(stored)
+    return Hit(
+        package_id, name, version, description, tuple(json.loads(keywords)), publisher, email, published_at, deprecated,
+        owners, details["links"], details.get("author", {}), details.get("license", ""), starred,
+    )  # fmt: skip
+
+
+def _owners(connection: Connection, package_ids: Sequence[int]) -> dict[int, tuple[tuple[str, str], ...]]:
+    """The owners' names and mail addresses of each package, by name."""
+    found: dict[int, list[tuple[str, str]]] = {package_id: [] for package_id in package_ids}
+    query = select(Owner.package_id, User.name, User.email).join(User, User.id == Owner.user_id).order_by(User.name)
+    for package_id, name, email in connection.execute(query.where(Owner.package_id.in_(package_ids))):
+        found[package_id].append((name, email))
+    return {package_id: tuple(each) for package_id, each in found.items()}

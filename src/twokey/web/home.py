@@ -12,13 +12,14 @@ from twokey.db.schema import Owner, Package, SearchDocument
 from twokey.errors import Invalid, NotFound
 from twokey.http.answers import Answer
 from twokey.http.routing import Call
-from twokey.packages import search
+from twokey.packages import search, stars
 from twokey.web import render
 from twokey.web.visit import Visit
 
 RECENT = 12
 PAGE_SIZE = 20
 LAST_PAGE = 500
+MOST_SHOWN = 500
 
 
 def home(visit: Visit) -> Answer:
@@ -39,7 +40,7 @@ def search_page(visit: Visit) -> Answer:
 
 
 def user_page(visit: Visit) -> Answer:
-    """`GET /~USER`: a user and the packages that the reader may know of."""
+    """`GET /~USER`: a user, their packages and the ones that they starred, as far as the reader may know of them."""
     visit.ask(Action.SEARCH, Target())
     with visit.registry.database.read() as connection:
         account = users.find(connection, visit.params["user"])
@@ -51,10 +52,14 @@ def user_page(visit: Visit) -> Answer:
                    SearchDocument.published_at)
             .join(SearchDocument, SearchDocument.package_id == Package.id)
             .where(Package.id.in_(mine), Package.unpublished_at.is_(None), search.visible_to(_reader(visit)))
-            .order_by(Package.name)
+            .order_by(Package.name).limit(MOST_SHOWN + 1)
         )  # fmt: skip
         packages = connection.execute(query).all()
-    return render.page(visit, "user.html", account=account, packages=packages)
+        starred = stars.of_user(connection, account.id, reader_id=_reader(visit))
+    return render.page(
+        visit, "user.html", account=account, packages=packages[:MOST_SHOWN], starred=starred,
+        more=len(packages) > MOST_SHOWN,
+    )  # fmt: skip
 
 
 def guide(visit: Visit) -> Answer:

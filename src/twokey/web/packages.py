@@ -17,7 +17,7 @@ from twokey.authority.roles import PackageRole
 from twokey.db.schema import User, Version, VersionReadme
 from twokey.errors import NotFound
 from twokey.http.answers import Answer
-from twokey.packages import access, downloads, packages, packument, semver
+from twokey.packages import access, downloads, packages, packument, semver, stars
 from twokey.packages.packages import Found
 from twokey.web import render
 from twokey.web.visit import Visit
@@ -61,6 +61,7 @@ def package_page(visit: Visit) -> Answer:
             select(VersionReadme.html).where(VersionReadme.version_id == shown.id)
         ).scalar_one_or_none()
         owners = [name for name, _ in packages.owners(connection, found.id)]
+        starred = visit.signed_in and stars.has(connection, found.id, visit.user_id)
         weeks = downloads.weeks(connection, found.id, downloads.day_of(now))
     return render.page(
         visit, "package.html", found=found, shown=shown, tags=tags, versions=versions[:VERSIONS_SHOWN],
@@ -69,7 +70,7 @@ def package_page(visit: Visit) -> Answer:
         dependencies=_dependencies(shown.manifest), facts=_facts(shown.manifest), chart=_chart(weeks),
         tarball=packument.tarball_path(visit.package, shown.version),
         install=f"{found.name}@{shown.version}" if wanted else found.name,
-        is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
+        starred=starred, is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
         may_write=_role(visit, found) >= PackageRole.WRITE,
     )  # fmt: skip
 

@@ -60,6 +60,8 @@ DONE = {
     "at-prompt": "Clients will ask for the code in the terminal.",
     "enrolment-cancelled": "The set-up is cancelled.",
     "recovery-saved": "Two-factor authentication is on, and your recovery codes are saved.",
+    "starred": "You starred this package.",
+    "unstarred": "Your star is taken back.",
     "account-closed": "Your account is closed. Goodbye.",
     "invitation-withdrawn": "The invitation is withdrawn: its link makes no account any more.",
     "user-disabled": "The account is disabled: its tokens and sessions are refused.",

@@ -23,6 +23,7 @@ from twokey.web import (
     package_settings,
     packages,
     security_keys,
+    stars,
     teams,
     tokens,
     two_factor,
@@ -193,6 +194,7 @@ SETTINGS = (
 
 FORMS = (
     *SETTINGS,
+    _form("/package/{name:package}/star", (Action.STAR,), stars.change),
     _form("/signup", (Action.SIGN_UP, Action.PING), login.sign_up),
     _form("/login", (Action.LOG_IN, Action.PING), login.log_in),
     _form("/security-key/challenge", (Action.PING,), security_keys.challenge),

@@ -11,6 +11,7 @@ from twokey.db import (  # noqa: F401  (their tables belong to the metadata)
     schema_orgs,
     schema_signing,
     schema_site,
+    schema_stars,
 )
 from twokey.db.schema import Table
 
