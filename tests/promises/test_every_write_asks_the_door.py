@@ -198,6 +198,7 @@ OPERATOR = (
     ("user", "revoke", "dave"),
     ("second-factor", "reset", "dave"),
     ("keys", "rotate"),
+    ("signing-key", "rotate"),
     ("gc",),
     ("fsck",),
 )

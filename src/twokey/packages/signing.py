@@ -134,7 +134,9 @@ class Signer:
                 for row in known:
                     self.sign(connection, row.id, row.name, row.version, row.digest)
                 changed = {row.package_id for row in known}
-                connection.execute(update(Package).where(Package.id.in_(changed)).values(revision=Package.revision + 1))
+                if changed:
+                    revised = update(Package).where(Package.id.in_(changed)).values(revision=Package.revision + 1)
+                    connection.execute(revised)
             if not rows:
                 return count
             for row in set(rows) - set(known):
