@@ -199,6 +199,7 @@ OPERATOR = (
     ("user", "revoke", "dave"),
     ("second-factor", "reset", "dave"),
     ("keys", "rotate"),
+    ("signing-key", "rotate"),
     ("gc",),
     ("fsck",),
 )

@@ -134,7 +134,8 @@ def _finished(text: str, name: str, stored: StoredVersion, base: str, extra: Map
     address = f"{base}/{tarball_path(PackageName.parse(name), stored.version)}"
     place = f'"tarball":{_dumped(address)}'
     if stored.signature is not None:
-        place += f',"signatures":{_dumped([{"keyid": stored.keyid, "sig": stored.signature}])}'
+        # Both are base64 with nothing in it to escape, and there is one for each version of a document.
+        place += f',"signatures":[{{"keyid":"{stored.keyid}","sig":"{stored.signature}"}}]'
     done = text.replace(TARBALL_PLACE, place, 1)
     if stored.deprecated is not None:
         extra = {**extra, "deprecated": stored.deprecated}

@@ -130,13 +130,15 @@ class Signer:
             with self._database.write() as connection:
                 self._database.lock(connection, LOCK_OF_MISSING)
                 rows = connection.execute(missing.where(Version.id > after)).all()
-                if not rows:
-                    return count
                 known = [row for row in rows if _was_published(connection, row.name, row.version, row.digest)]
                 for row in known:
                     self.sign(connection, row.id, row.name, row.version, row.digest)
                 changed = {row.package_id for row in known}
-                connection.execute(update(Package).where(Package.id.in_(changed)).values(revision=Package.revision + 1))
+                if changed:
+                    revised = update(Package).where(Package.id.in_(changed)).values(revision=Package.revision + 1)
+                    connection.execute(revised)
+            if not rows:
+                return count
             for row in set(rows) - set(known):
                 log.warning("%s@%s is not signed: the trail has no publish of its bytes", row.name, row.version)
             count, after = count + len(known), rows[-1].id
