@@ -6,6 +6,9 @@ from tests.support import accounts
 from tests.support.accounts import Account
 from tests.support.pages import Browser, Page
 from tests.web.administrators import submit
+from twokey.web import routes
+
+FORMS = tuple(form.path for form in (*routes.ORGANISATION_FORMS, *routes.PACKAGE_FORMS))
 
 
 class Member:
@@ -21,10 +24,13 @@ class Member:
         """Sends a form of the page `on`, with a code where it is asked for."""
         return submit(self.browser, self.account, on, action, **values)
 
+    def csrf(self) -> str:
+        """The token that this session's forms carry."""
+        return dict(self.browser.get("/").form("/logout").fields)["csrf"]
+
     def post(self, path: str, **fields: str) -> Page:
         """Sends a form that no page of theirs holds, with a code where it is asked for."""
-        csrf = dict(self.browser.get("/").form("/logout").fields)["csrf"]
-        page = self.browser.post(path, {**fields, "csrf": csrf})
+        page = self.browser.post(path, {**fields, "csrf": self.csrf()})
         if any(form.action == "/confirm" for form in page.forms):
             page = self.browser.confirm(otp=self.account.fresh_code())
         return page

@@ -16,9 +16,8 @@ from tests.support.accounts import Account
 from tests.support.pages import Browser
 from tests.support.server import Server
 from tests.web.administrators import FORMS, administrator, signed_in, submit
+from tests.web.other_sites import assert_changes_nothing
 
-ELSEWHERE = "https://other.example"
-FORM = "application/x-www-form-urlencoded"
 WHY = "Because."
 
 
@@ -95,39 +94,14 @@ def scene(server: Server) -> Iterator[Scene]:
         yield Scene(server, browser, admin, guest, package, invitation, strangers)
 
 
-def own(server: Server) -> dict[str, str]:
-    return {"origin": f"http://{server.host}", "sec-fetch-site": "same-origin"}
-
-
 def test_every_form_is_tried() -> None:
     assert sorted(FIELDS) == sorted(FORMS)
 
 
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_that_another_site_sends_changes_nothing(server: Server, scene: Scene, path: str) -> None:
-    fields, csrf, before = dict(FIELDS[path](scene)), scene.csrf(), scene.trail()
+    fields = dict(FIELDS[path](scene))
     fields.pop("csrf", None)
-    with_token, cookie = {**fields, "csrf": csrf}, scene.browser.cookie
-    attempts: list[tuple[Mapping[str, str], Mapping[str, str]]] = [
-        (fields, own(server)),
-        ({**fields, "csrf": ""}, own(server)),
-        *(({**fields, "csrf": token}, own(server)) for token in scene.strangers),
-        *((with_token, {**own(server), "origin": origin}) for origin in (ELSEWHERE, "null", f"https://{server.host}")),
-        (with_token, {"origin": ELSEWHERE}),
-        *((with_token, {**own(server), "sec-fetch-site": site}) for site in ("cross-site", "same-site")),
-    ]
-    for sent, headers in attempts:
-        answer = scene.browser.send("POST", scene.address(path), sent, headers)
-        assert answer.status == 403, (path, sent, headers, answer)
-        assert "set-cookie" not in answer.headers
-    stranger = Browser(server).send("POST", scene.address(path), with_token, own(server))
-    assert (stranger.status, stranger.headers["location"]) == (303, "/login?next=%2F")
-    for method in ("GET", "HEAD"):
-        answer = scene.browser.send(method, scene.address(path), headers={"content-type": FORM})
-        assert answer.status in (200, 404, 405), answer
-    kinds = ("application/json", "text/plain", "multipart/form-data; boundary=x", "")
-    for kind in kinds:
-        answer = scene.browser.send("POST", scene.address(path), with_token, {**own(server), "content-type": kind})
-        assert answer.status == 400, (path, kind, answer)
-    assert scene.browser.cookie == cookie
-    assert scene.trail() == before
+    assert_changes_nothing(
+        server, scene.browser, scene.address(path), fields, scene.csrf(), scene.strangers, scene.trail
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from tests.support.accounts import OTHER_PASSWORD, PASSWORD, Account
 from tests.support.pages import HTML, Browser
 from tests.support.server import Server
 from tests.support.wire import request
-from tests.web import administrators
+from tests.web import administrators, members
 from twokey.web import routes
 
 PATHS = [
@@ -29,7 +29,8 @@ PATHS = [
     .replace("{link:part}", "LINK")
     .replace("{name:package}", "NAME")
     for form in routes.FORMS
-    if form.path not in administrators.FORMS  # tests/web/test_admin_forms_of_other_sites.py
+    # Those have a test of their own: test_admin_forms_of_other_sites.py, test_organisation_forms_of_other_sites.py.
+    if form.path not in (*administrators.FORMS, *members.FORMS)
 ]
 OPEN = {
     "/signup", "/login", "/logout", "/security-key/challenge", "/forgot", "/reset/LINK", "/verify/LINK", "/undo/LINK",
