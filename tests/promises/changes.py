@@ -11,6 +11,8 @@ from tests.support.wire import Answer, request
 LOGIN = "/-/user/org.couchdb.user:{user:part}"
 PROFILE, TOKENS, TOKEN = "/-/npm/v1/user", "/-/npm/v1/tokens", "/-/npm/v1/tokens/token/{token:part}"
 PUT, PUT_REV = "/{name:package}", "/{name:package}/-rev/{revision:part}"
+STAR, STAR_OF = "/-/user/v1/star", "/-/user/package/{name:package}/star"
+STARRED = ("package:star:change",)
 TAG = "/-/package/{name:package}/dist-tags/{tag:part}"
 
 
@@ -55,6 +57,15 @@ def _new_password(cast: Cast) -> Answer:
 
 def _make(cast: Cast, **fields: object) -> Answer:
     return cast.ask("POST", TOKENS, {"password": cast.alice.password, **fields})
+
+
+def _star(cast: Cast, method: str, *, document: bool = False, path: bool = False) -> Answer:
+    name = cast.published()
+    if document:
+        return cast.alice.ask(method, f"/{name}", body={"_id": name, "users": {cast.alice.name: True}})
+    if path:
+        return cast.alice.ask(method, STAR_OF.replace("{name:package}", name))
+    return cast.alice.ask(method, STAR, body={"name": name, "package": name})
 
 
 def _revoke_in_hand(cast: Cast) -> Answer:
@@ -233,6 +244,13 @@ CHANGES = (
         _delete_tarball,
     ),
     Change("unpublish a package", "DELETE", PUT_REV, ("package:package:unpublish",), _remove),
+    Change("star", "PUT", PUT, STARRED, lambda c: _star(c, "PUT", document=True), "alice", "login token"),
+    Change("a pnpm star", "PUT", STAR, STARRED, lambda c: _star(c, "PUT"), "alice", "login token"),
+    Change("a pnpm unstar", "DELETE", STAR, STARRED, lambda c: _star(c, "DELETE"), "alice", "login token"),
+    Change("star by path", "PUT", STAR_OF, STARRED, lambda c: _star(c, "PUT", path=True), "alice", "login token"),
+    Change(
+        "unstar by path", "DELETE", STAR_OF, STARRED, lambda c: _star(c, "DELETE", path=True), "alice", "login token"
+    ),
     Change("set a dist-tag", "PUT", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "PUT")),
     Change("post a dist-tag", "POST", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "POST")),
     Change("remove a dist-tag", "DELETE", TAG, ("package:dist-tag:change",), lambda c: _tag(c, "DELETE")),

@@ -6,7 +6,6 @@ from tests.promises.cast import Cast, Change
 from tests.support.wire import Answer
 
 ACCESS, MEMBERS = "/-/package/{name:package}/access", "/-/org/{organisation:part}/user"
-STAR, STAR_OF = "/-/user/v1/star", "/-/user/package/{name:package}/star"
 OWNERS = "/-/package/{name:package}/owners"
 TEAMS, TEAM = "/-/org/{organisation:part}/team", "/-/team/{organisation:part}/{team:part}"
 
@@ -39,32 +38,13 @@ def _grant(cast: Cast, method: str) -> Answer:
     return cast.ask(method, path, granted)
 
 
-def _star(cast: Cast, method: str, *, in_path: bool) -> Answer:
-    name = cast.published()
-    path, body = (f"/-/user/package/{name}/star", None) if in_path else ("/-/user/v1/star", {"package": name})
-    if method == "DELETE":
-        assert cast.alice.ask("PUT", path, body=body).status == 200
-    return cast.alice.ask(method, path, body=body)
-
-
 def _owner(cast: Cast, method: str) -> Answer:
     name, user = cast.published(), cast.bob.name
     added = cast.ask("PUT", f"/-/package/{name}/owners", {"user": user})
     return added if method == "PUT" else cast.ask("DELETE", f"/-/package/{name}/owners/{user}")
 
 
-_STARRED = ("package:star:change",)
 OF_ORGANISATIONS = (
-    Change("a star of pnpm's", "PUT", STAR, _STARRED, lambda c: _star(c, "PUT", in_path=False), factor="login token"),
-    Change(
-        "a star of pnpm's taken back", "DELETE", STAR, _STARRED, lambda c: _star(c, "DELETE", in_path=False),
-        factor="login token",
-    ),
-    Change("a star by path", "PUT", STAR_OF, _STARRED, lambda c: _star(c, "PUT", in_path=True), factor="login token"),
-    Change(
-        "a star by path taken back", "DELETE", STAR_OF, _STARRED, lambda c: _star(c, "DELETE", in_path=True),
-        factor="login token",
-    ),
     Change("an owner of pnpm's", "PUT", OWNERS, ("package:owners:change",), lambda c: _owner(c, "PUT")),
     Change(
         "an owner of pnpm's removed", "DELETE", f"{OWNERS}/{{user:part}}", ("package:owners:change",),
