@@ -40,8 +40,8 @@ CODE, SECRET, COOKIE = "{code}", "{token}", "{cookie}"  # written out when the r
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "X")
 HOSTILE = (
     "..", "%2e%2e", "%2f", "%2F..%2f", "%00", "%ff%fe", "%0d%0aset-cookie:x", "%C0%AF", "@", "@%2f", "@/x", "-", "_",
-    "~", "%25", "%zz", "%", "a" * 300, "a" * 2100, "constructor", "__proto__", "node_modules", "%F0%9F%94%91", "%E2%80%AE",
-    ";", "*", "<script>", "'%20OR%201=1--", "1e999", "-1", "99999999999999999999", "{{7*7}}", "null", "true",
+    "~", "%25", "%zz", "%", "a" * 300, "a" * 2100, "constructor", "__proto__", "node_modules", "%F0%9F%94%91",
+    "%E2%80%AE", ";", "*", "<script>", "'%20OR%201=1--", "1e999", "-1", "99999999999999999999", "{{7*7}}", "null", "true",
 )  # fmt: skip
 
 

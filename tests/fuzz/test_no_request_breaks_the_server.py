@@ -168,6 +168,10 @@ def _id(route: Guarded) -> str:
     return f"{route.method} {route.path}{' (page)' if route in PAGES else ''}"
 
 
+ON_SQLITE = pytest.mark.parametrize("stage", ["sqlite"], indirect=True)  # both databases in the long run
+
+
+@ON_SQLITE
 @pytest.mark.parametrize("route", EVERY, ids=_id)
 def test_whatever_is_sent_to_a_route_is_answered_in_words(fuzzed: Fuzzed, route: Guarded) -> None:
     _run(fuzzed, route, A_FEW)
@@ -179,6 +183,7 @@ def test_however_much_is_sent_to_a_route_it_is_answered_in_words(fuzzed: Fuzzed,
     _run(fuzzed, route, MANY)
 
 
+@ON_SQLITE
 def test_where_no_route_is_nothing_answers(fuzzed: Fuzzed) -> None:
     known = fuzzed.ready()
     part = st.sampled_from(
