@@ -17,12 +17,14 @@ from tests.policy.stage import Actor, Stage, Who
 from tests.policy.ways_of_npm import in_organisation, own_package
 from tests.support.asgi import HOST
 from tests.support.wire import Answer
+from twokey.accounts import sessions, users
 from twokey.authority.principal import CredentialKind as Kind
 from twokey.authority.principal import Mode
 from twokey.errors import Invalid
 from twokey.http.paths import plain_path
 from twokey.http.routing import Guarded
 from twokey.npm_api.routes import ROUTES
+from twokey.tokens import tokens
 from twokey.web.routes import ASSETS, FORMS, PAGES
 
 API = [*ASSETS, *FORMS, *ROUTES]
@@ -42,30 +44,39 @@ class Fuzzed:
     known: Known | None = None
 
     def ready(self) -> Known:
-        """The names of what is there, with credentials that are good."""
-        if self.token is None or self.session is None or self.known is None or not self._live():
+        """The names of what is there, with credentials that are good: requests end sessions, tokens and accounts."""
+        if self.token is None or self.session is None or self.known is None:
             self._begin()
+        elif not self._live(self.token, self.session):
+            self._begin() if self._is_closed(self.token) else self._sign_in(self.token)
         assert self.known is not None
         return self.known
 
-    def _live(self) -> bool:
-        assert self.token is not None
-        assert self.session is not None
-        pages = self.session.page("/settings/~/profile")
-        return self.token.npm("GET", "/-/whoami").status == 200 and pages.status == 200
+    def _live(self, token: Actor, session: Actor) -> bool:
+        at = self.stage.world.clock.at
+        with self.stage.world.registry.database.read() as connection:
+            found = sessions.find(connection, session.cookie, at)
+            return found is not None and not found.pending and tokens.find(connection, token.token, at) is not None
+
+    def _is_closed(self, actor: Actor) -> bool:
+        with self.stage.world.registry.database.read() as connection:
+            account = users.by_id(connection, actor.account.id)
+        return account.disabled or account.mode is None or not account.administrator
+
+    def _sign_in(self, actor: Actor) -> None:
+        mode = Mode.AUTH_AND_WRITES
+        self.token = Actor(self.stage, Who(Kind.LOGIN, mode), actor.account, actor.limits)
+        self.session = Actor(self.stage, Who(Kind.SESSION, mode, stepped_up=True), actor.account, actor.limits)
+        assert self.token.token  # made now, as is the session: the door is not to be seen making them later
+        assert self.session.cookie
 
     def _begin(self) -> None:
         account = self.stage.actor(Who(Kind.LOGIN, Mode.AUTH_AND_WRITES), alone=True)
         self.stage.administrator(account.account)
         organisation, package = in_organisation(account), own_package(account)
         key = self.stage.world.token(account.account, Kind.READ_ONLY).token_key
-        self.token = account
-        self.session = Actor(
-            self.stage, Who(Kind.SESSION, Mode.AUTH_AND_WRITES, stepped_up=True), account.account, account.limits
-        )
+        self._sign_in(account)
         assert key is not None
-        assert self.token.token  # made now, as is the session: the door is not to be seen making them later
-        assert self.session.cookie
         self.known = Known({
             "name": [package, f"@{organisation}%2fcore", f"@{organisation}/core", "core"],
             "user": [account.account.name, "~", self.stage.founder.name], "organisation": [organisation],
@@ -121,6 +132,7 @@ def route_of(request: Request) -> Guarded | None:
 def holds(fuzzed: Fuzzed, request: Request) -> None:
     """What every answer has to be."""
     stage = fuzzed.stage
+    fuzzed.ready()
     before = stage.last_event()
     stage.asked.clear()
     stage.granted.clear()
