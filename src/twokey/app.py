@@ -203,7 +203,12 @@ class _Server:
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """What is refused while the route is looked for: a package name that can be none."""
-        return _response(self.error(error, request.scope))
+        return self.refusal(error, request.scope)
+
+    def refusal(self, error: Exception, scope: Scope) -> Response:
+        """The answer to an error before any route was found."""
+        answer = self.error(error, scope)
+        return _response(without_body(answer) if scope["method"] == "HEAD" else answer)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         """Starlette's own 404 and 405, in our words."""
@@ -245,7 +250,7 @@ class _Outermost:
             path = plain_path(scope.get("raw_path") or scope["path"].encode())
         except Invalid as error:
             refused = {**scope, "state": state}
-            await _response(self._server.error(error, refused))(refused, receive, sending)
+            await self._server.refusal(error, refused)(refused, receive, sending)
         else:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
             asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))

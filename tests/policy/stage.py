@@ -130,11 +130,10 @@ class Actor:
 
     def form(self, path: str, fields: Mapping[str, str], shown: Shown) -> Answer:
         """A form of this registry's own page, with what is shown in its fields."""
-        secret = self.cookie
-        sent = {**fields, "csrf": self._csrf(secret)}
+        sent = {**fields, "csrf": self.csrf}
         sent |= {name: value for name, value in shown._asdict().items() if value is not None}
         headers = [("accept", "text/html"), ("content-type", "application/x-www-form-urlencoded")]
-        headers += [("cookie", f"__Host-tk={secret}"), ("origin", f"http://{HOST}")]
+        headers += [("cookie", f"__Host-tk={self.cookie}"), ("origin", f"http://{HOST}")]
         return self.stage.wire.send("POST", path, headers, urlencode(sent).encode())
 
     @property
@@ -142,11 +141,13 @@ class Actor:
         """What the browser's cookie holds: a session's secret, or a visitor's."""
         return self.session if self.who.kind is Kind.SESSION else "a-visitor"
 
-    def _csrf(self, secret: str) -> str:
-        registry, bound = self.stage.world.registry, f"visitor:{secret}"
+    @property
+    def csrf(self) -> str:
+        """The token in the forms of this browser."""
+        registry, bound = self.stage.world.registry, f"visitor:{self.cookie}"
         if self.who.kind is Kind.SESSION:
             with registry.database.read() as connection:
-                found = sessions.find(connection, secret, self.stage.world.clock.at)
+                found = sessions.find(connection, self.cookie, self.stage.world.clock.at)
             assert found is not None
             bound = found.key
         return hmac.new(registry.form_key, bound.encode(), hashlib.sha256).hexdigest()
