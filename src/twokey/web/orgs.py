@@ -27,8 +27,8 @@ LIST = "/orgs"
 PACKAGES_SHOWN = 250
 ROLES = {
     OrganisationRole.DEVELOPER: "makes packages, and does with others what teams may",
-    OrganisationRole.ADMIN: "besides, manages teams and every package",
-    OrganisationRole.OWNER: "besides, manages members and the organisation itself",
+    OrganisationRole.ADMIN: "also manages teams and every package",
+    OrganisationRole.OWNER: "also manages members and the organisation itself",
 }
 NEW_PACKAGES = {
     READ_WRITE: ("Read and write", "Every member can install and publish them."),
