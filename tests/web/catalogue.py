@@ -61,6 +61,7 @@ class World:
     admin: Account
     guest: Account
     quarantined: str
+    org: str  # an organisation of hers, with a team, a member without 2FA and a package
 
 
 def build(server: Server) -> World:
@@ -84,7 +85,24 @@ def build(server: Server) -> World:
     assert server.admin("user", "grant", admin.name).returncode == 0
     quarantined = accounts.fresh_name("stolen")
     assert accounts.publish(guest, quarantined, otp=guest.fresh_code()).status == 201
-    return World(server, alice, package, admin, guest, quarantined)
+    return World(server, alice, package, admin, guest, quarantined, _organisation(alice, token))
+
+
+def _organisation(alice: Account, token: str) -> str:
+    """An organisation with a member without two-factor authentication, a team, and a package; its name."""
+    name, bob = accounts.fresh_name("acme"), accounts.sign_up(alice.server, accounts.fresh_name("developer"))
+    for version in ("1.0.0", "1.1.0"):
+        assert accounts.publish(alice, f"@{name}/core", version, token=token).status == 201
+    team = f"/-/team/{name}/plumbers"
+    for method, path, body in (
+        ("PUT", f"/-/org/{name}/user", {"user": bob.name, "role": "developer"}),
+        ("PUT", f"/-/org/{name}/team", {"name": "plumbers", "description": "They know the pipes"}),
+        ("PUT", f"{team}/user", {"user": bob.name}),
+        ("PUT", f"{team}/package", {"package": f"@{name}/core", "permissions": "read-write"}),
+    ):
+        answer = alice.ask(method, path, otp=alice.fresh_code(), body=body)
+        assert answer.status < 300, answer
+    return name
 
 
 def visited(page: Page, world: World) -> Iterator[str]:
@@ -93,6 +111,7 @@ def visited(page: Page, world: World) -> Iterator[str]:
     yield from _enrolment(page, world)
     yield from _mailed(page, world)
     yield from _settings(page, world)
+    yield from _organisations(page, world)
     yield from _security_keys(page, world)
     yield from _administration(page, world)
 
@@ -128,6 +147,7 @@ def _signed_out(page: Page, world: World) -> Iterator[str]:
         ("package", f"/package/{world.package}"),
         ("package-version", f"/package/{world.package}/v/2.0.0-beta.1"),
         ("user", f"/~{world.alice.name}"),
+        ("organisation-public", f"/org/{world.org}"),
         ("guide", "/guide"),
         ("sign-up", "/signup"),
         ("sign-in", "/login"),
@@ -150,6 +170,8 @@ def _enrolment(page: Page, world: World) -> Iterator[str]:
     for name in ("tokens", "packages"):
         page.goto(f"/settings/~/{name}")
         yield f"{name}-empty"
+    page.goto("/orgs")
+    yield "organisations-empty"
     page.goto("/settings/~/2fa")
     page.get_by_role("button", name="Add authenticator app").click()
     page.get_by_label("Password").wait_for()
@@ -189,6 +211,26 @@ def _settings(page: Page, world: World) -> Iterator[str]:
     yield "confirm-code"
     page.goto("/settings/~/close")
     yield "close-refused"
+    _sign_out(page)
+
+
+def _organisations(page: Page, world: World) -> Iterator[str]:
+    people.sign_in(page, world.alice)
+    for name, path in (
+        ("organisations", "/orgs"),
+        ("organisation", f"/org/{world.org}"),
+        ("team", f"/org/{world.org}/team/plumbers"),
+        ("team-of-everybody", f"/org/{world.org}/team/developers"),
+        ("package-settings", f"/package/{world.package}/access"),
+        ("package-settings-scope", f"/package/@{world.org}/core/access"),
+    ):
+        page.goto(path)
+        yield name
+    page.get_by_label("Versions to deprecate").fill("<1.1.0")
+    page.get_by_label("Message").fill("It leaks: use 1.1.0 or later.")
+    page.get_by_role("button", name="Deprecate", exact=True).click()
+    page.get_by_text("The versions are deprecated.").wait_for()
+    yield "package-settings-deprecated"
     _sign_out(page)
 
 

@@ -12,6 +12,7 @@ from tests.support import accounts
 from tests.support.pages import Browser
 from tests.support.server import Server
 from tests.support.wire import request
+from tests.web import people
 from tests.web.conftest import NewPage
 
 AT_ONCE = 12
@@ -102,7 +103,30 @@ def test_a_profile(new_page: NewPage, server: Server) -> None:
     assert refused, "a homepage that is no web address is refused"
 
 
-@pytest.mark.parametrize("path", ["/search?q=", "/login?next=", "/?done=", "/~", "/package/", "/package/x/v/", "/"])
+def test_descriptions_of_teams_and_messages_of_deprecations(new_page: NewPage, server: Server) -> None:
+    page, account = new_page(), accounts.sign_up(server)
+    name = accounts.fresh_name("acme")
+    assert accounts.publish(account, f"@{name}/core").status == 201
+    people.sign_in(page, account)
+    browser = Browser(server)
+    browser.sign_in(account)
+    settings = f"/package/@{name}/core/access"
+    for number, text in enumerate(TEXTS):
+        line = "".join(character for character in text if character.isprintable())[:250]
+        browser.get(f"/org/{name}")
+        made = browser.submit(f"/org/{name}/teams", team=f"team-{number}", description=line)
+        assert made.path == f"/org/{name}/team/team-{number}", line
+        if number % AT_ONCE == 0:
+            browser.get(settings)
+            browser.submit(f"{settings}/deprecate", versions="*", message=line or "-")
+            for path in (made.path, settings):
+                assert_harmless(page, path)
+    assert_harmless(page, f"/org/{name}")
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?q=", "/login?next=", "/?done=", "/~", "/package/", "/package/x/v/", "/org/", "/"]
+)
 def test_an_address(server: Server, path: str) -> None:
     browser = Browser(server)
     for text in TEXTS:

@@ -97,8 +97,8 @@ def scene(server: Server) -> Iterator[Scene]:
         owner.send(on, f"{on}/owners", owner=guest.name)
         strangers = (guest.csrf(), dict(Browser(server).get("/login").form("/login").fields)["csrf"])
         admin, _ = signed_in(server)
-        owner.browser.sign_in(owner.account)
-        yield Scene(owner, guest, other, org, empty, package, admin, strangers)
+        just_signed_in = Member(owner.account)
+        yield Scene(just_signed_in, guest, other, org, empty, package, admin, strangers)
 
 
 def test_every_form_is_tried() -> None:

@@ -27,8 +27,8 @@ LIST = "/orgs"
 PACKAGES_SHOWN = 250
 ROLES = {
     OrganisationRole.DEVELOPER: "makes packages, and does with others what teams may",
-    OrganisationRole.ADMIN: "besides, manages teams and every package",
-    OrganisationRole.OWNER: "besides, manages members and the organisation itself",
+    OrganisationRole.ADMIN: "also manages teams and every package",
+    OrganisationRole.OWNER: "also manages members and the organisation itself",
 }
 NEW_PACKAGES = {
     READ_WRITE: ("Read and write", "Every member can install and publish them."),
@@ -72,10 +72,19 @@ def enter(visit: Visit) -> None:
     visit.ask(Action.READ_ORGANISATION, Target(organisation=named(visit)))
 
 
-def page(visit: Visit, error: TwokeyError | None = None) -> Answer:
+def page(visit: Visit) -> Answer:
     """`GET /org/NAME`: its packages for everybody; members, teams and settings for its members."""
     visit.ask(Action.SEARCH, Target())
-    is_member, name = _is_member(visit), named(visit)
+    return _shown(visit, _is_member(visit))
+
+
+def _again(visit: Visit, error: TwokeyError) -> Answer:
+    """The page, to a member whose form was wrong."""
+    return _shown(visit, True, error)
+
+
+def _shown(visit: Visit, is_member: bool, error: TwokeyError | None = None) -> Answer:
+    name = named(visit)
     with visit.registry.database.read() as connection:
         found = orgs.get(connection, name)
         shown = _for_members(visit, connection, found) if is_member else {}
@@ -185,9 +194,9 @@ def _back(visit: Visit, done: str) -> Answer:
 
 
 create = form(enter_list, _create, list_page)
-set_member = form(enter, _set_member, page)
-remove_member = form(enter, _remove_member, page)
-set_policy = form(enter, _set_policy, page)
-leave = form(enter, _leave, page)
-delete = form(enter, _delete, page)
-create_team = form(enter, _create_team, page)
+set_member = form(enter, _set_member, _again)
+remove_member = form(enter, _remove_member, _again)
+set_policy = form(enter, _set_policy, _again)
+leave = form(enter, _leave, _again)
+delete = form(enter, _delete, _again)
+create_team = form(enter, _create_team, _again)

@@ -88,23 +88,22 @@ ADMIN_FORMS = (
 )
 
 _MEMBER = Action.READ_ORGANISATION
-_SHOWN = (Action.SEARCH, _MEMBER)  # an organisation's page, which also says what was wrong with its forms
 _ORG, _TEAM = "/org/{organisation:part}", "/org/{organisation:part}/team/{team:part}"
 
 ORGANISATION_PAGES = (
     _page("/orgs", (Action.READ_PROFILE,), orgs.list_page),
-    _page(_ORG, _SHOWN, orgs.page),
+    _page(_ORG, (Action.SEARCH, _MEMBER), orgs.page),
     _page(_TEAM, (_MEMBER,), teams.page),
 )
 
 ORGANISATION_FORMS = (
     _form("/orgs", (Action.READ_PROFILE, Action.CREATE_ORGANISATION), orgs.create),
-    _form(f"{_ORG}/members", (*_SHOWN, Action.ORGANISATION), orgs.set_member),
-    _form(f"{_ORG}/members/remove", (*_SHOWN, Action.ORGANISATION), orgs.remove_member),
-    _form(f"{_ORG}/settings", (*_SHOWN, Action.ORGANISATION), orgs.set_policy),
-    _form(f"{_ORG}/leave", (*_SHOWN, Action.LEAVE_ORGANISATION), orgs.leave),
-    _form(f"{_ORG}/delete", (*_SHOWN, Action.ORGANISATION), orgs.delete),
-    _form(f"{_ORG}/teams", (*_SHOWN, Action.TEAMS), orgs.create_team),
+    _form(f"{_ORG}/members", (_MEMBER, Action.ORGANISATION), orgs.set_member),
+    _form(f"{_ORG}/members/remove", (_MEMBER, Action.ORGANISATION), orgs.remove_member),
+    _form(f"{_ORG}/settings", (_MEMBER, Action.ORGANISATION), orgs.set_policy),
+    _form(f"{_ORG}/leave", (_MEMBER, Action.LEAVE_ORGANISATION), orgs.leave),
+    _form(f"{_ORG}/delete", (_MEMBER, Action.ORGANISATION), orgs.delete),
+    _form(f"{_ORG}/teams", (_MEMBER, Action.TEAMS), orgs.create_team),
     _form(f"{_TEAM}/members", (_MEMBER, Action.TEAMS), teams.add_member),
     _form(f"{_TEAM}/members/remove", (_MEMBER, Action.TEAMS), teams.remove_member),
     _form(f"{_TEAM}/packages", (_MEMBER, Action.ACCESS), teams.grant),
