@@ -211,3 +211,11 @@ def test_where_no_route_is_nothing_answers(fuzzed: Fuzzed) -> None:
         holds(fuzzed, Request(method, path, request.headers, request.body))
 
     run()
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("target", ["/core//x", "/%00", "/core", "/@%2f", "/-/nothing"])
+def test_head_gets_no_body_even_where_the_address_cannot_be_read(stage: Stage, target: str) -> None:
+    answer = stage.wire.send("HEAD", target)
+    assert (answer.status in (400, 404), answer.text) == (True, ""), answer
+    assert int(answer.headers["content-length"]) > 0
