@@ -236,7 +236,7 @@ def _empty(folder: Path) -> Path:
 
 
 def test_a_shrinkwrap_travels_with_the_package(make_npm: MakeNpm, enrolled: Account, tmp_path: Path) -> None:
-    """npm 12 packs none any more, the others do; whoever installs sees that there is one."""
+    """npm 12 neither packs nor heeds one any more, the others do; whoever installs sees that there is one."""
     author = make_npm(11)
     author.sign_in(accounts.automation_token(enrolled))
     name = accounts.fresh_name("wrapped")
@@ -246,3 +246,7 @@ def test_a_shrinkwrap_travels_with_the_package(make_npm: MakeNpm, enrolled: Acco
     assert result.returncode == 0, result
     assert _files(tmp_path / "installed" / "node_modules" / name) == _files(folder)
     assert request(enrolled.server, "GET", f"/{name}").json["versions"]["1.0.0"]["_hasShrinkwrap"] is True
+    result = make_npm(11).run("install", "--no-audit", name, cwd=_empty(tmp_path / "noted"))
+    assert result.returncode == 0, result
+    lock = json.loads((tmp_path / "noted" / "package-lock.json").read_text(encoding="utf-8"))
+    assert lock["packages"][f"node_modules/{name}"]["hasShrinkwrap"] is True

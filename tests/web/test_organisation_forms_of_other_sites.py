@@ -82,7 +82,6 @@ FIELDS: Mapping[str, Callable[[Scene], Mapping[str, str]]] = {
 @pytest.fixture(scope="module")
 def scene(server: Server) -> Iterator[Scene]:
     """An organisation with a team, a member, and a package of two versions with two owners; the clock is held."""
-    server.advance(2 * 3600)  # the sign-ins of other modules are out of every hour's window
     with server.held():
         owner = Member(accounts.enrol(accounts.sign_up(server)))
         guest, other = (Member(accounts.sign_up(server)) for _ in range(2))

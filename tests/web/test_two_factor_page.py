@@ -394,8 +394,7 @@ def test_a_registry_that_requires_it_refuses_to_turn_it_off_and_says_why(tmp_pat
         csrf = dict(page.form("/logout").fields)["csrf"]
         refused = browser.post(f"{PAGE}/disable", {"csrf": csrf, "otp": account.code()})
         assert refused.status == 403
-        assert (
-            "This registry, or a package or organisation of yours, asks for two-factor authentication" in refused.words
-        )
+        told = "This registry, or a package or organisation of yours, asks for two-factor authentication"
+        assert told in refused.words
         assert mode_of(account) == "auth-and-writes"
         assert publishes(account, accounts.fresh_name("package"), account.fresh_code())

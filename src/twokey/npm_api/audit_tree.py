@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from twokey.errors import TooLarge
+from twokey.errors import Invalid, TooLarge
 from twokey.packages import semver
 from twokey.packages.advisories import Match
 
@@ -51,7 +51,9 @@ class Node:
 
 
 def read(document: Mapping[str, object], most: int) -> Node:
-    """The tree that was sent, each folder with the shortest path of requirements to it. Raises TooLarge."""
+    """The tree that was sent, each folder with the shortest path of requirements to it. Raises Invalid, TooLarge."""
+    if not {"requires", "dependencies"} & document.keys():
+        raise Invalid("An audit of this kind takes a lockfile's tree: an object with requires and dependencies.")
     root = Node("", "", requires=_names(document.get("requires")))
     waiting: list[tuple[Node, object]] = [(root, document.get("dependencies"))]
     count = 0
