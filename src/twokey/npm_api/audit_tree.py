@@ -15,6 +15,7 @@ from twokey.errors import Invalid, TooLarge
 from twokey.packages import semver
 from twokey.packages.advisories import Match
 
+LONGEST_PATH = 100  # folders: paths of a tree made for it would else fill the memory
 LEVELS = ("info", "low", "moderate", "high", "critical")
 
 
@@ -139,13 +140,16 @@ def _kind(node: Node) -> dict[str, bool]:
 
 
 def _find_paths(root: Node) -> None:
-    """Breadth first from the root, so that the first path to a folder is a shortest one."""
+    """Breadth first from the root, so that the first path to a folder is a shortest one.
+
+    One that no path of up to LONGEST_PATH folders leads to stands for itself.
+    """
     waiting = deque([root])
     while waiting:
         node = waiting.popleft()
         for name in node.requires:
             target = node.resolve(name)
-            if target is not None and not target.path:
+            if target is not None and not target.path and len(node.path) < LONGEST_PATH:
                 target.path = (*node.path, name)
                 waiting.append(target)
     for node in root.everything():
