@@ -103,7 +103,7 @@ def roles(world: World) -> dict[str, OrganisationRole]:
 def role_on(world: World, person: Person, package: str = PACKAGE) -> PackageRole:
     found = world.found(package)
     with world.registry.database.read() as connection:
-        return access.role_of(connection, found.id, found.organisation_id, person.id)
+        return access.role_of(connection, found.id, person.id)
 
 
 def test_the_first_publish_into_a_free_scope_makes_an_organisation_whose_members_may_all_write(

@@ -71,6 +71,13 @@ def get(connection: Connection, name: str) -> Account:
     return account
 
 
+def check_has_second_factor(tx: Transaction) -> None:
+    """Raises Refused where whoever acts asks others for two-factor authentication and has none."""
+    query = select(User.id).where(User.id == tx.permit.user_id, User.mode.is_(None))
+    if tx.connection.execute(query).one_or_none() is not None:
+        raise Refused("Turn on two-factor authentication for your own account first, or you would lock yourself out.")
+
+
 def named(connection: Connection, name_or_email: str) -> list[Account]:
     """The accounts that this is the name or the mail address of, in whatever case; a few at most."""
     text = name_or_email.lower()

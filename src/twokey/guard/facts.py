@@ -246,7 +246,7 @@ def _package(
     user_id = caller.principal.user_id
     query = select(
         Package.id, Package.access, Package.mfa, Package.unpublished_at, Package.quarantined_at,
-        Package.quarantine_reason, Package.organisation_id,
+        Package.quarantine_reason,
     ).where(Package.name == str(name))  # fmt: skip
     row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
     if row is None:
@@ -254,10 +254,10 @@ def _package(
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
             obstacle, close_to = _obstacle(connection, name, user_id, settings)
         return PackageFacts(False, False, PackageRole.NONE, "none", obstacle, close_to)
-    package_id, access, mfa, unpublished_at, quarantined_at, reason, organisation_id = row
+    package_id, access, mfa, unpublished_at, quarantined_at, reason = row
     role = PackageRole.NONE
     if user_id is not None:
-        role = roles.role_of(connection, package_id, organisation_id, user_id)
+        role = roles.role_of(connection, package_id, user_id)
     stranger = role is PackageRole.NONE and user_id is not None
     if unpublished_at is None:
         obstacle, close_to = (None, None)

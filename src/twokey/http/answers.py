@@ -27,6 +27,8 @@ from twokey.errors import (
 )
 
 JSON = "application/json"
+# Of what is told to one caller and may change with any request.
+FRESH = {"cache-control": "private, no-cache", "vary": "authorization"}
 log = logging.getLogger("twokey.http")
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import ColumnElement
 
 from twokey.accounts import users
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.errors import Invalid, NotFound
-from twokey.http.answers import Answer, json_answer
+from twokey.http.answers import FRESH, Answer, json_answer
 from twokey.http.routing import Call
 from twokey.npm_api.search import sees_as
 from twokey.orgs import orgs, teams
@@ -20,7 +18,6 @@ from twokey.packages.packages import Found
 from twokey.strict_json import optional_bool, optional_string, required_string
 
 OK = {"ok": True}
-FRESH = {"cache-control": "private, no-cache", "vary": "authorization"}
 SETTINGS = frozenset({"access", "publish_requires_tfa", "automation_token_overrides_tfa"})
 
 
@@ -66,10 +63,9 @@ def collaborators(call: Call) -> Answer:
     """
     found = _read(call)
     with call.registry.database.read() as connection:
-        everybody = access.collaborators(connection, found.id, found.organisation_id)
+        everybody = access.collaborators(connection, found.id)
         if call.caller.principal.user_name not in everybody:
-            owners = packages.owners(connection, found.id)
-            everybody = {name: access.WRITE for name, _ in owners}
+            everybody = dict.fromkeys(packages.owner_names(connection, found.id), access.WRITE)
     only = call.query.get("user")
     shown = {name: level for name, level in everybody.items() if only is None or name == only}
     if is_pnpm(call):
@@ -80,19 +76,19 @@ def collaborators(call: Call) -> Answer:
 def add_owner(call: Call) -> Answer:
     """`pnpm owner add PACKAGE USER`: an address of its own, where npm sends the whole list."""
     user = check_user_name(required_string(call.json(), "user", max_length=214))
-    return _change_owners(call, lambda owners: [*owners, user])
+    permit = call.require(Action.OWNERS, call.package_target())
+    with call.registry.door.write(permit) as tx:
+        packages.add_owner(tx, packages.get(tx.connection, call.package), user)
+    return json_answer(OK)
 
 
 def remove_owner(call: Call) -> Answer:
     """`pnpm owner rm PACKAGE USER`."""
     user = check_user_name(call.params["user"])
-
-    def without(owners: list[str]) -> list[str]:
-        if user not in owners:
-            raise NotFound(f"{user!r} is no owner of {call.package}.")
-        return [name for name in owners if name != user]
-
-    return _change_owners(call, without)
+    permit = call.require(Action.OWNERS, call.package_target())
+    with call.registry.door.write(permit) as tx:
+        packages.remove_owner(tx, packages.get(tx.connection, call.package), user)
+    return json_answer(OK)
 
 
 def of_user(call: Call) -> Answer:
@@ -120,8 +116,7 @@ def of_team(call: Call) -> Answer:
     """`npm access list packages ORGANISATION:TEAM`: what the team may do with which package."""
     call.require(Action.READ_ORGANISATION, team_target(call))
     with call.registry.database.read() as connection:
-        organisation = orgs.get(connection, organisation_name(call))
-        team = teams.get(connection, organisation, call.params["team"])
+        team = teams.named(connection, organisation_name(call), call.params["team"])
         return json_answer(access.of_team(connection, team.id, _visible(call)), 200, FRESH)
 
 
@@ -132,8 +127,7 @@ def grant(call: Call) -> Answer:
     name = PackageName.parse(required_string(body, "package", max_length=214))
     permit = call.require(Action.ACCESS, _granted(call, name))
     with call.registry.door.write(permit) as tx:
-        organisation = orgs.get(tx.connection, organisation_name(call))
-        team = teams.get(tx.connection, organisation, call.params["team"])
+        team = teams.named(tx.connection, organisation_name(call), call.params["team"])
         teams.grant(tx, packages.get(tx.connection, name), team, permission)
     return json_answer(OK)
 
@@ -143,8 +137,7 @@ def revoke(call: Call) -> Answer:
     name = PackageName.parse(required_string(call.json(), "package", max_length=214))
     permit = call.require(Action.ACCESS, _granted(call, name))
     with call.registry.door.write(permit) as tx:
-        organisation = orgs.get(tx.connection, organisation_name(call))
-        team = teams.get(tx.connection, organisation, call.params["team"])
+        team = teams.named(tx.connection, organisation_name(call), call.params["team"])
         teams.revoke(tx, packages.get(tx.connection, name), team)
     return json_answer(OK)
 
@@ -158,15 +151,6 @@ def organisation_name(call: Call) -> str:
 def team_target(call: Call) -> Target:
     """The team that the path names."""
     return Target(organisation=organisation_name(call), team=call.params["team"])
-
-
-def _change_owners(call: Call, change: Callable[[list[str]], list[str]]) -> Answer:
-    permit = call.require(Action.OWNERS, call.package_target())
-    with call.registry.door.write(permit) as tx:
-        found = packages.get(tx.connection, call.package)
-        before = [name for name, _ in packages.owners(tx.connection, found.id)]
-        packages.change_owners(tx, found, change(before), None)
-    return json_answer(OK)
 
 
 def _read(call: Call) -> Found:

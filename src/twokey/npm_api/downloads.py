@@ -16,15 +16,15 @@ from sqlalchemy import Connection
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.errors import Invalid
-from twokey.http.answers import Answer, json_answer
+from twokey.http.answers import FRESH, Answer, json_answer
 from twokey.http.routing import Call
 from twokey.packages import downloads, packages
 from twokey.packages.names import PackageName
+from twokey.packages.packages import Found
 
 LAST = {"last-day": 1, "last-week": 7, "last-month": 30, "last-year": 365}  # days, today included
 LONGEST = 550  # days: 18 months
 MOST_NAMES = 128
-HEADERS = {"cache-control": "private, no-cache", "vary": "authorization"}
 EPOCH = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -62,7 +62,7 @@ def by_version(call: Call) -> Answer:
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         counts = downloads.by_version(connection, found.id, first)
-    return json_answer({"package": found.name, "downloads": counts}, 200, HEADERS)
+    return json_answer({"package": found.name, "downloads": counts}, 200, FRESH)
 
 
 def _total(call: Call, shape: Shape) -> Answer:
@@ -70,7 +70,7 @@ def _total(call: Call, shape: Shape) -> Answer:
     call.require(Action.SEARCH, Target())
     with call.registry.database.read() as connection:
         counts = downloads.daily_of_all(connection, *days)
-    return json_answer(_document(counts, days, shape), 200, HEADERS)
+    return json_answer(_document(counts, days, shape), 200, FRESH)
 
 
 def _of_packages(call: Call, shape: Shape) -> Answer:
@@ -79,7 +79,7 @@ def _of_packages(call: Call, shape: Shape) -> Answer:
     if len(names) == 1:
         call.require(Action.READ_PACKAGE, Target(package=names[0].full, scope=names[0].scope))
         with call.registry.database.read() as connection:
-            return json_answer(_of_one(connection, names[0], days, shape), 200, HEADERS)
+            return json_answer(_of_one(connection, packages.get(connection, names[0]), days, shape), 200, FRESH)
     if len(names) > MOST_NAMES:
         raise Invalid(f"At most {MOST_NAMES} packages can be asked for at once.")
     if any(name.scope is not None for name in names):
@@ -91,12 +91,11 @@ def _of_packages(call: Call, shape: Shape) -> Answer:
         for name in visible:
             found = packages.find(connection, name)
             if found is not None and found.unpublished_at is None:
-                document[name.full] = _of_one(connection, name, days, shape)
-    return json_answer(document, 200, HEADERS)
+                document[name.full] = _of_one(connection, found, days, shape)
+    return json_answer(document, 200, FRESH)
 
 
-def _of_one(connection: Connection, name: PackageName, days: Days, shape: Shape) -> dict[str, object]:
-    found = packages.get(connection, name)
+def _of_one(connection: Connection, found: Found, days: Days, shape: Shape) -> dict[str, object]:
     return {**_document(downloads.daily(connection, found.id, *days), days, shape), "package": found.name}
 
 

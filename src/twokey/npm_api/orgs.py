@@ -5,10 +5,9 @@ from __future__ import annotations
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.roles import OrganisationRole
-from twokey.errors import Invalid
-from twokey.http.answers import Answer, json_answer
+from twokey.http.answers import FRESH, Answer, json_answer
 from twokey.http.routing import Call
-from twokey.npm_api.access import FRESH, OK, is_pnpm, organisation_name, team_target
+from twokey.npm_api.access import OK, is_pnpm, organisation_name, team_target
 from twokey.orgs import orgs, teams
 from twokey.orgs.teams import LONGEST_DESCRIPTION
 from twokey.packages.names import check_user_name
@@ -26,8 +25,8 @@ def members(call: Call) -> Answer:
 def set_member(call: Call) -> Answer:
     """`npm org set ORGANISATION USER [ROLE]`: adds a member, or gives one another role."""
     body = call.json()
-    user = check_user_name(required_string(body, "user", max_length=214).removeprefix("@"))
-    role = _role(optional_string(body, "role", max_length=20) or OrganisationRole.DEVELOPER.value)
+    user = _user(body)
+    role = orgs.role_named(optional_string(body, "role", max_length=20) or OrganisationRole.DEVELOPER.value)
     permit = call.require(Action.ORGANISATION, _target(call))
     with call.registry.door.write(permit) as tx:
         found = orgs.get(tx.connection, organisation_name(call))
@@ -38,7 +37,7 @@ def set_member(call: Call) -> Answer:
 
 def remove_member(call: Call) -> Answer:
     """`npm org rm ORGANISATION USER`. Who names themselves leaves."""
-    user = check_user_name(required_string(call.json(), "user", max_length=214).removeprefix("@"))
+    user = _user(call.json())
     leaves = user == call.caller.principal.user_name
     permit = call.require(Action.LEAVE_ORGANISATION if leaves else Action.ORGANISATION, _target(call))
     with call.registry.door.write(permit) as tx:
@@ -80,14 +79,13 @@ def team_members(call: Call) -> Answer:
     """`npm team ls ORGANISATION:TEAM`."""
     call.require(Action.READ_ORGANISATION, team_target(call))
     with call.registry.database.read() as connection:
-        found = orgs.get(connection, organisation_name(call))
-        names = teams.members(connection, teams.get(connection, found, call.params["team"]))
+        names = teams.members(connection, teams.named(connection, organisation_name(call), call.params["team"]))
     return json_answer([{"name": name} for name in names] if is_pnpm(call) else names, 200, FRESH)
 
 
 def add_to_team(call: Call) -> Answer:
     """`npm team add ORGANISATION:TEAM USER`."""
-    user = check_user_name(required_string(call.json(), "user", max_length=214).removeprefix("@"))
+    user = _user(call.json())
     permit = call.require(Action.TEAMS, team_target(call))
     with call.registry.door.write(permit) as tx:
         teams.add_member(tx, orgs.get(tx.connection, organisation_name(call)), call.params["team"], user)
@@ -96,7 +94,7 @@ def add_to_team(call: Call) -> Answer:
 
 def remove_from_team(call: Call) -> Answer:
     """`npm team rm ORGANISATION:TEAM USER`: a DELETE with a body."""
-    user = check_user_name(required_string(call.json(), "user", max_length=214).removeprefix("@"))
+    user = _user(call.json())
     permit = call.require(Action.TEAMS, team_target(call))
     with call.registry.door.write(permit) as tx:
         teams.remove_member(tx, orgs.get(tx.connection, organisation_name(call)), call.params["team"], user)
@@ -107,8 +105,6 @@ def _target(call: Call) -> Target:
     return Target(organisation=organisation_name(call))
 
 
-def _role(text: str) -> OrganisationRole:
-    try:
-        return OrganisationRole(text)
-    except ValueError:
-        raise Invalid(f"A member's role is one of {', '.join(OrganisationRole)}.") from None
+def _user(body: dict[str, object]) -> str:
+    """The user that the body names; some clients leave an `@` on."""
+    return check_user_name(required_string(body, "user", max_length=214).removeprefix("@"))

@@ -7,7 +7,7 @@ from twokey.authority.permit import Target
 from twokey.authority.principal import Principal
 from twokey.clock import iso
 from twokey.errors import Invalid
-from twokey.http.answers import Answer, json_answer
+from twokey.http.answers import FRESH, Answer, json_answer
 from twokey.http.routing import Call
 from twokey.packages import search as index
 from twokey.packages.indexing import is_unstable
@@ -36,7 +36,7 @@ def search(call: Call) -> Answer:
         "total": found.total,
         "time": iso(call.caller.received_at),
     }
-    return json_answer(document, 200, {"cache-control": "private, no-cache", "vary": "authorization"})
+    return json_answer(document, 200, FRESH)
 
 
 def sees_as(principal: Principal) -> int | None:

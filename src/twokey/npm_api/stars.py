@@ -7,7 +7,7 @@ from twokey.accounts import users
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.errors import Invalid, NotFound
-from twokey.http.answers import Answer, json_answer
+from twokey.http.answers import FRESH, Answer, json_answer
 from twokey.http.routing import Call
 from twokey.npm_api.search import sees_as
 from twokey.packages import packages, stars
@@ -15,7 +15,6 @@ from twokey.packages.names import PackageName
 from twokey.publishing.document import Star
 
 OK = {"ok": True}
-PRIVATE = {"cache-control": "private, no-cache", "vary": "authorization"}
 
 
 def from_document(call: Call, intent: Star) -> Answer:
@@ -55,13 +54,13 @@ def starred_by_user(call: Call) -> Answer:
         name = None
     if not isinstance(name, str):
         raise Invalid('The parameter key is a user\'s name as a JSON string: ?key="alice".')
-    return json_answer({"rows": [{"value": each} for each in _starred(call, name)]}, 200, PRIVATE)
+    return json_answer({"rows": [{"value": each} for each in _starred(call, name)]}, 200, FRESH)
 
 
 def of_user(call: Call) -> Answer:
     """`pnpm stars NAME`: `GET /-/user/NAME/stars`."""
     call.require(Action.SEARCH, Target())
-    return json_answer(_starred(call, call.params["user"]), 200, PRIVATE)
+    return json_answer(_starred(call, call.params["user"]), 200, FRESH)
 
 
 def own(call: Call) -> Answer:
@@ -69,7 +68,7 @@ def own(call: Call) -> Answer:
     principal = call.caller.principal
     call.require(Action.WHOAMI, Target(account=principal.user_name))
     assert principal.user_name is not None
-    return json_answer(_starred(call, principal.user_name), 200, PRIVATE)
+    return json_answer(_starred(call, principal.user_name), 200, FRESH)
 
 
 def _starred(call: Call, name: str) -> list[str]:

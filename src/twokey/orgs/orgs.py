@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from twokey.accounts import users
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.roles import PERMISSIONS, READ_WRITE, OrganisationRole
@@ -58,11 +59,6 @@ def get(connection: Connection, name: str) -> FoundOrganisation:
     if found is None:
         raise NotFound("Not found")
     return found
-
-
-def by_id(connection: Connection, organisation_id: int) -> FoundOrganisation:
-    """The organisation with that id."""
-    return FoundOrganisation(*connection.execute(select(*_COLUMNS).where(Organisation.id == organisation_id)).one())
 
 
 def scope_is_free(connection: Connection, scope: str) -> bool:
@@ -146,17 +142,28 @@ def create(tx: Transaction, name: str) -> FoundOrganisation:
     return get(tx.connection, name)
 
 
+def role_named(text: str) -> OrganisationRole:
+    """The role that npm calls so. Raises Invalid."""
+    try:
+        return OrganisationRole(text)
+    except ValueError:
+        raise Invalid(f"A member's role is one of {', '.join(OrganisationRole)}.") from None
+
+
 def set_member(tx: Transaction, found: FoundOrganisation, user_name: str, role: OrganisationRole) -> None:
     """Makes a user a member, or gives a member another role. Raises NotFound, Refused.
 
     The last owner stays one, and who has no second factor does not come in where one is required.
     """
-    user_id, mode = _account(tx.connection, user_name)
+    account = users.find(tx.connection, user_name)
+    if account is None or account.disabled:
+        raise NotFound(f"There is no account {user_name!r} here.")
+    user_id = account.id
     before = role_of(tx.connection, found.id, user_id)
     if before is OrganisationRole.OWNER and role is not OrganisationRole.OWNER:
         _check_not_last(tx, found, user_id)
     if before is None:
-        if found.require_2fa and mode is None:
+        if found.require_2fa and account.mode is None:
             raise Refused(
                 f"{found.name} asks its members for two-factor authentication, and {user_name} has none: "
                 "ask them to run npm profile enable-2fa auth-and-writes first."
@@ -193,8 +200,8 @@ def set_policy(tx: Transaction, found: FoundOrganisation, *, require_2fa: bool, 
     """What members must have, and what they may do with new packages. Raises Invalid, Refused."""
     if new_packages not in NEW_PACKAGES:
         raise Invalid(f"What members may do with new packages is one of {', '.join(NEW_PACKAGES)}.")
-    if require_2fa and tx.connection.execute(select(User.mode).where(User.id == tx.permit.actor)).scalar_one() is None:
-        raise Refused("Turn on two-factor authentication for your own account first, or you would lock yourself out.")
+    if require_2fa:
+        users.check_has_second_factor(tx)
     tx.connection.execute(
         update(Organisation)
         .where(Organisation.id == found.id)
@@ -213,8 +220,6 @@ def remove(tx: Transaction, found: FoundOrganisation) -> None:
     """Deletes an organisation that never had a package; its name is free again. Raises Refused."""
     if package_count(tx.connection, found.id, also_removed=True):
         raise Refused(f"{found.name} has packages, or had some: their names stay its own, so it cannot be deleted.")
-    teams = select(Team.id).where(Team.organisation_id == found.id)
-    tx.connection.execute(delete(TeamMember).where(TeamMember.team_id.in_(teams)))
     tx.connection.execute(delete(Team).where(Team.organisation_id == found.id))
     tx.connection.execute(delete(Member).where(Member.organisation_id == found.id))
     tx.connection.execute(delete(Organisation).where(Organisation.id == found.id))
@@ -262,15 +267,6 @@ def _join(tx: Transaction, organisation_id: int, user_id: int, role: Organisatio
     tx.connection.execute(
         insert(TeamMember).values(team_id=tx.connection.execute(everybody).scalar_one(), user_id=user_id)
     )
-
-
-def _account(connection: Connection, user_name: str) -> tuple[int, str | None]:
-    row = connection.execute(
-        select(User.id, User.mode).where(User.name == user_name, User.disabled_at.is_(None))
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no account {user_name!r} here.")
-    return row[0], row[1]
 
 
 def member_id(connection: Connection, found: FoundOrganisation, user_name: str) -> int:

@@ -47,6 +47,11 @@ def get(connection: Connection, organisation: FoundOrganisation, name: str) -> F
     return FoundTeam(row[0], organisation.name, name, row[1])
 
 
+def named(connection: Connection, organisation: str, name: str) -> FoundTeam:
+    """The team of that name in the organisation of that name (without `@`). Raises NotFound."""
+    return get(connection, orgs.get(connection, organisation), name)
+
+
 def listing(connection: Connection, organisation: FoundOrganisation) -> list[tuple[str, str, int, int]]:
     """Every team's name, description, and how many members and packages it has, by name."""
     people = select(func.count()).where(TeamMember.team_id == Team.id).scalar_subquery()
@@ -107,9 +112,7 @@ def remove(tx: Transaction, organisation: FoundOrganisation, name: str) -> None:
     team = get(tx.connection, organisation, name)
     _check_not_everybody(team, "cannot be deleted")
     before = packages(tx.connection, team)
-    tx.connection.execute(delete(Grant).where(Grant.team_id == team.id))
-    tx.connection.execute(delete(TeamMember).where(TeamMember.team_id == team.id))
-    tx.connection.execute(delete(Team).where(Team.id == team.id))
+    tx.connection.execute(delete(Team).where(Team.id == team.id))  # its members and grants go with it
     tx.record(Event.TEAM_REMOVE, resource=team.resource, details={"packages": dict(before)})
 
 
@@ -163,10 +166,8 @@ def revoke(tx: Transaction, found: Found, team: FoundTeam) -> None:
     )  # fmt: skip
 
 
-def grant_to_every_member(tx: Transaction, found: Found) -> None:
+def grant_to_every_member(tx: Transaction, found: Found, organisation: FoundOrganisation) -> None:
     """What an organisation gives all its members of a package that was just made in its scope."""
-    assert found.organisation_id is not None
-    organisation = orgs.by_id(tx.connection, found.organisation_id)
     if organisation.new_packages != orgs.NO_ACCESS:
         grant(tx, found, get(tx.connection, organisation, EVERY_MEMBER), organisation.new_packages)
 

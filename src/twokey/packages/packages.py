@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from twokey.accounts import users
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema import DistTag, Owner, Package, User, Version
 from twokey.db.schema_orgs import Grant
 from twokey.db.schema_stars import Star, StarCount
-from twokey.errors import Conflict, Invalid, NotFound, Refused
+from twokey.errors import Conflict, Invalid, NotFound
 from twokey.packages import indexing, semver
 from twokey.packages.names import PackageName, check_dist_tag
 
@@ -125,6 +126,24 @@ def owners(connection: Connection, package_id: int) -> list[tuple[str, str]]:
     return [(name, email) for name, email in connection.execute(query.order_by(User.name))]
 
 
+def owner_names(connection: Connection, package_id: int) -> list[str]:
+    """The owners' names, by name."""
+    return [name for name, _ in owners(connection, package_id)]
+
+
+def add_owner(tx: Transaction, found: Found, name: str) -> None:
+    """Makes one account more an owner. Raises NotFound."""
+    change_owners(tx, found, [*owner_names(tx.connection, found.id), name], None)
+
+
+def remove_owner(tx: Transaction, found: Found, name: str) -> None:
+    """Takes one owner out of several. Raises NotFound, and Invalid for the last."""
+    before = owner_names(tx.connection, found.id)
+    if name not in before:
+        raise NotFound(f"{name!r} is no owner of {found.name}.")
+    change_owners(tx, found, [each for each in before if each != name], None)
+
+
 def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision: str | None) -> None:
     """Makes the accounts in `names` the package's owners. Raises Conflict, Invalid, NotFound."""
     check_revision(found, revision)
@@ -137,7 +156,7 @@ def change_owners(tx: Transaction, found: Found, names: Sequence[str], revision:
     missing = sorted(set(wanted) - {name for _, name in rows})
     if missing:
         raise NotFound(f"There is no account {missing[0]!r} here.")
-    before = [name for name, _ in owners(tx.connection, found.id)]
+    before = owner_names(tx.connection, found.id)
     tx.connection.execute(delete(Owner).where(Owner.package_id == found.id))
     tx.connection.execute(insert(Owner), [{"package_id": found.id, "user_id": user_id} for user_id, _ in rows])
     changed(tx, found.id)
@@ -159,9 +178,8 @@ def set_mfa(tx: Transaction, found: Found, mfa: str) -> None:
     """Sets the package's own policy on second factors: `none`, `publish` or `automation`. Raises Invalid, Refused."""
     if mfa not in MFA:
         raise Invalid(f"The 2FA policy of a package is one of {', '.join(MFA)}.")
-    without = select(User.id).where(User.id == tx.permit.user_id, User.mode.is_(None))
-    if mfa != "none" and tx.connection.execute(without).one_or_none() is not None:
-        raise Refused("Turn on two-factor authentication for your own account first, or you would lock yourself out.")
+    if mfa != "none":
+        users.check_has_second_factor(tx)
     if mfa != found.mfa:
         changed(tx, found.id, mfa=mfa)
     tx.record(Event.PACKAGE_MFA, details={"before": found.mfa, "after": mfa})

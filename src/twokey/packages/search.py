@@ -70,9 +70,9 @@ def find(connection: Connection, asked: str, *, user_id: int | None, size: int, 
 
     Best is the name itself, then a name that begins with it, then where the words are (name before keywords before
     description), then what was published last; deprecated ones are last, but for the very name. Qualifiers are those of
-    `question.py`. Only packages that are public or owned by `user_id` (None: nobody known) are found and counted.
-    `size` is capped at 250. Signs beside words do not matter; signs alone find nothing. The eight longest
-    words of a question rank. Raises Invalid for a question that cannot be asked, and beyond the 10,000th package.
+    `question.py`. Only packages that `user_id` (None: nobody known) may know of are found and counted. `size` is capped
+    at 250. Signs beside words do not matter; signs alone find nothing. The eight longest words of a question rank.
+    Raises Invalid for a question that cannot be asked, and beyond the 10,000th package.
     """
     question = questions.parse(asked)
     if not 0 <= offset <= LARGEST_OFFSET:

@@ -28,7 +28,7 @@ def quarantine(tx: Transaction, name: PackageName, reason: str) -> None:
     if found.quarantined_at is not None:
         raise Refused(f"{name} is quarantined already.")
     packages.changed(tx, found.id, quarantined_at=tx.now, quarantine_reason=check_reason(reason))
-    _tell(tx, Event.PACKAGE_QUARANTINE, name, _owners(tx, found), {"reason": reason})
+    _tell(tx, Event.PACKAGE_QUARANTINE, name, packages.owner_names(tx.connection, found.id), {"reason": reason})
 
 
 def release(tx: Transaction, name: PackageName) -> None:
@@ -37,7 +37,8 @@ def release(tx: Transaction, name: PackageName) -> None:
     if found.quarantined_at is None:
         raise Refused(f"{name} is not quarantined.")
     packages.changed(tx, found.id, quarantined_at=None, quarantine_reason=None)
-    _tell(tx, Event.PACKAGE_RELEASE, name, _owners(tx, found), {"reason": found.quarantine_reason})
+    owners = packages.owner_names(tx.connection, found.id)
+    _tell(tx, Event.PACKAGE_RELEASE, name, owners, {"reason": found.quarantine_reason})
 
 
 def take_down(tx: Transaction, name: PackageName, reason: str) -> None:
@@ -46,14 +47,14 @@ def take_down(tx: Transaction, name: PackageName, reason: str) -> None:
     check_reason(reason)
     withdraw.remove_package(tx, found, None)
     packages.changed(tx, found.id, quarantined_at=None, quarantine_reason=None)
-    _tell(tx, Event.PACKAGE_TAKE_DOWN, name, _owners(tx, found), {"reason": reason})
+    _tell(tx, Event.PACKAGE_TAKE_DOWN, name, packages.owner_names(tx.connection, found.id), {"reason": reason})
 
 
 def transfer(tx: Transaction, name: PackageName, owner: str, reason: str) -> None:
     """Makes one account the only owner of a package. Raises NotFound, Invalid."""
     found = _held(tx, name)
     check_reason(reason)
-    before = _owners(tx, found)
+    before = packages.owner_names(tx.connection, found.id)
     packages.change_owners(tx, found, [owner], None)
     details = {"before": before, "after": owner, "reason": reason}
     _tell(tx, Event.PACKAGE_TRANSFER, name, sorted({*before, owner}), details)
@@ -70,10 +71,6 @@ def _held(tx: Transaction, name: PackageName) -> Found:
     """The package, held as it is until the transaction ends: a publish comes before or after, never in between."""
     tx.connection.execute(select(Package.id).where(Package.name == str(name)).with_for_update(key_share=True))
     return packages.get(tx.connection, name)
-
-
-def _owners(tx: Transaction, found: Found) -> list[str]:
-    return [name for name, _ in packages.owners(tx.connection, found.id)]
 
 
 def _tell(

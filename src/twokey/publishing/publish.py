@@ -119,14 +119,12 @@ def _create(tx: Transaction, prepared: Prepared) -> Found:
     scope = prepared.name.scope
     if scope is None:
         return packages.create(tx, prepared.name, prepared.access, tx.permit.actor)
-    if orgs.scope_is_free(tx.connection, scope):
-        orgs.create(tx, scope)
-    organisation = orgs.find(tx.connection, scope)
-    found = packages.create(
-        tx, prepared.name, prepared.access, tx.permit.actor, organisation.id if organisation else None
-    )
-    if organisation is not None:
-        teams.grant_to_every_member(tx, found)
+    free = orgs.scope_is_free(tx.connection, scope)
+    organisation = orgs.create(tx, scope) if free else orgs.find(tx.connection, scope)
+    if organisation is None:  # the scope of a user
+        return packages.create(tx, prepared.name, prepared.access, tx.permit.actor)
+    found = packages.create(tx, prepared.name, prepared.access, tx.permit.actor, organisation.id)
+    teams.grant_to_every_member(tx, found, organisation)
     return found
 
 

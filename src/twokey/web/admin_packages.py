@@ -55,7 +55,7 @@ def package_page(visit: Visit, error: TwokeyError | None = None) -> Answer:
     """`GET /admin/packages/NAME`."""
     with visit.registry.database.read() as connection:
         found = packages.get(connection, visit.package)
-        owners = [name for name, _ in packages.owners(connection, found.id)]
+        owners = packages.owner_names(connection, found.id)
         there = (Version.package_id == found.id, Version.removed_at.is_(None))
         count, size = connection.execute(
             select(func.count(), func.coalesce(func.sum(Version.size), 0)).where(*there)

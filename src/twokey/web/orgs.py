@@ -13,7 +13,7 @@ from twokey.authority.actions import Action
 from twokey.authority.permit import Permit, Target
 from twokey.authority.roles import READ_ONLY, READ_WRITE, OrganisationRole
 from twokey.db.schema import Package, SearchDocument
-from twokey.errors import Invalid, NotFound, TwokeyError
+from twokey.errors import NotFound, TwokeyError
 from twokey.http.answers import Answer
 from twokey.orgs import orgs, teams
 from twokey.orgs.orgs import NO_ACCESS, FoundOrganisation
@@ -134,7 +134,7 @@ def _for_members(visit: Visit, connection: Connection, found: FoundOrganisation)
 
 
 def _set_member(visit: Visit) -> Answer:
-    user, role = check_user_name(visit.one("user").removeprefix("@")), _role(visit.one("role"))
+    user, role = check_user_name(visit.one("user").removeprefix("@")), orgs.role_named(visit.one("role"))
     with visit.registry.door.write(_permit(visit, Action.ORGANISATION)) as tx:
         orgs.set_member(tx, orgs.get(tx.connection, named(visit)), user, role)
     return _back(visit, "member")
@@ -180,13 +180,6 @@ def _create_team(visit: Visit) -> Answer:
 
 def _permit(visit: Visit, action: Action) -> Permit:
     return visit.ask(action, Target(organisation=named(visit)))
-
-
-def _role(text: str) -> OrganisationRole:
-    try:
-        return OrganisationRole(text)
-    except ValueError:
-        raise Invalid(f"A member's role is one of {', '.join(OrganisationRole)}.") from None
 
 
 def _back(visit: Visit, done: str) -> Answer:

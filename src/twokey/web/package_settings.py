@@ -58,9 +58,9 @@ def page(visit: Visit, error: TwokeyError | None = None) -> Answer:
     enter(visit)
     with visit.registry.database.read() as connection:
         found = packages.get(connection, visit.package)
-        role = access.role_of(connection, found.id, found.organisation_id, visit.user_id)
+        role = access.role_of(connection, found.id, visit.user_id)
         manages = role is PackageRole.MANAGE
-        owners = [name for name, _ in packages.owners(connection, found.id)]
+        owners = packages.owner_names(connection, found.id)
         granted = teams.of_package(connection, found.id) if manages else []
         mine = {name for name, _ in orgs.of_user(connection, visit.user_id)}
         deprecated = packages.deprecated(connection, found.id)
@@ -86,23 +86,12 @@ def _set_access(visit: Visit) -> Answer:
 
 def _add_owner(visit: Visit) -> Answer:
     owner = check_user_name(visit.one("owner").removeprefix("@"))
-
-    def act(tx: Transaction, found: Found) -> None:
-        packages.change_owners(tx, found, [*_owners(tx, found), owner], None)
-
-    return _change(visit, Action.OWNERS, "owner-added", act)
+    return _change(visit, Action.OWNERS, "owner-added", lambda tx, found: packages.add_owner(tx, found, owner))
 
 
 def _remove_owner(visit: Visit) -> Answer:
     owner = visit.one("owner")
-
-    def act(tx: Transaction, found: Found) -> None:
-        before = _owners(tx, found)
-        if owner not in before:
-            raise NotFound(f"{owner!r} does not own {found.name}.")
-        packages.change_owners(tx, found, [name for name in before if name != owner], None)
-
-    changed = _change(visit, Action.OWNERS, "owner-removed", act)
+    changed = _change(visit, Action.OWNERS, "owner-removed", lambda tx, found: packages.remove_owner(tx, found, owner))
     return redirect(MINE, done="owner-removed") if owner == visit.user else changed
 
 
@@ -113,8 +102,7 @@ def _grant(visit: Visit) -> Answer:
     permission = visit.one("permission")
 
     def act(tx: Transaction, found: Found) -> None:
-        named = teams.get(tx.connection, orgs.get(tx.connection, organisation), team)
-        teams.grant(tx, found, named, permission)
+        teams.grant(tx, found, teams.named(tx.connection, organisation, team), permission)
 
     return _change(visit, Action.ACCESS, "granted", act, target)
 
@@ -124,7 +112,7 @@ def _revoke(visit: Visit) -> Answer:
     organisation, team = _team(visit)
 
     def act(tx: Transaction, found: Found) -> None:
-        teams.revoke(tx, found, teams.get(tx.connection, orgs.get(tx.connection, organisation), team))
+        teams.revoke(tx, found, teams.named(tx.connection, organisation, team))
 
     return _change(visit, Action.ACCESS, "grant-revoked", act)
 
@@ -177,10 +165,6 @@ def _change(
     with visit.registry.door.write(visit.ask(action, target or visit.package_target())) as tx:
         act(tx, packages.get(tx.connection, visit.package))
     return redirect(f"/package/{visit.package}/access", done=done)
-
-
-def _owners(tx: Transaction, found: Found) -> list[str]:
-    return [name for name, _ in packages.owners(tx.connection, found.id)]
 
 
 def _team(visit: Visit) -> tuple[str, str]:

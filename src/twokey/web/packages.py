@@ -60,8 +60,9 @@ def package_page(visit: Visit) -> Answer:
         readme = connection.execute(
             select(VersionReadme.html).where(VersionReadme.version_id == shown.id)
         ).scalar_one_or_none()
-        owners = [name for name, _ in packages.owners(connection, found.id)]
+        owners = packages.owner_names(connection, found.id)
         starred = visit.signed_in and stars.has(connection, found.id, visit.user_id)
+        role = access.role_of(connection, found.id, visit.user_id) if visit.signed_in else PackageRole.NONE
         weeks = downloads.weeks(connection, found.id, downloads.day_of(now))
     return render.page(
         visit, "package.html", found=found, shown=shown, tags=tags, versions=versions[:VERSIONS_SHOWN],
@@ -71,16 +72,8 @@ def package_page(visit: Visit) -> Answer:
         tarball=packument.tarball_path(visit.package, shown.version),
         install=f"{found.name}@{shown.version}" if wanted else found.name,
         starred=starred, is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
-        may_write=_role(visit, found) >= PackageRole.WRITE,
+        may_write=role >= PackageRole.WRITE,
     )  # fmt: skip
-
-
-def _role(visit: Visit, found: Found) -> PackageRole:
-    user_id = visit.caller.principal.user_id
-    if user_id is None:
-        return PackageRole.NONE
-    with visit.registry.database.read() as connection:
-        return access.role_of(connection, found.id, found.organisation_id, user_id)
 
 
 def _version(connection: Connection, found: Found, version: str) -> Shown:

@@ -65,7 +65,7 @@ def _remove_member(visit: Visit) -> Answer:
 def _grant(visit: Visit) -> Answer:
     name, permission = PackageName.parse(visit.one("package")), visit.one("permission")
     with visit.registry.door.write(_access(visit, name)) as tx:
-        team = teams.get(tx.connection, orgs.get(tx.connection, named(visit)), visit.params["team"])
+        team = teams.named(tx.connection, named(visit), visit.params["team"])
         teams.grant(tx, packages.get(tx.connection, name), team, permission)
     return _back(visit, "granted")
 
@@ -73,7 +73,7 @@ def _grant(visit: Visit) -> Answer:
 def _revoke(visit: Visit) -> Answer:
     name = PackageName.parse(visit.one("package"))
     with visit.registry.door.write(_access(visit, name)) as tx:
-        team = teams.get(tx.connection, orgs.get(tx.connection, named(visit)), visit.params["team"])
+        team = teams.named(tx.connection, named(visit), visit.params["team"])
         teams.revoke(tx, packages.get(tx.connection, name), team)
     return _back(visit, "grant-revoked")
 
