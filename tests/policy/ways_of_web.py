@@ -106,11 +106,11 @@ def _confirm(actor: Actor) -> Ask:
 
 
 def _keep(actor: Actor) -> Ask:
-    world = actor.stage.world
+    world, asked_by = actor.stage.world, actor.stage.founder.id  # who may have to be made first
     with world.registry.database.write() as connection:
         connection.execute(
             insert(FactorReset).values(
-                user_id=actor.account.id, asked_by=actor.stage.founder.id, created_at=world.clock.at,
+                user_id=actor.account.id, asked_by=asked_by, created_at=world.clock.at,
                 due_at=world.clock.at + DAY,
             )
         )  # fmt: skip
