@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.npm.publishers import Publish, write_yarnrc
 from tests.support import clients, packages
 from tests.support.npm import Npm, Result
@@ -49,8 +47,7 @@ def _npm(npm: Npm, root: Path, flags: list[str]) -> Result:
 
 
 def _pnpm(npm: Npm, root: Path, flags: list[str]) -> Result:
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    return npm.run_command([str(binary), "-r", "publish", "--no-git-checks", *flags], cwd=root)
+    return npm.run_command([clients.pnpm_or_skip(), "-r", "publish", "--no-git-checks", *flags], cwd=root)
 
 
 def _yarn(npm: Npm, root: Path, flags: list[str]) -> Result:

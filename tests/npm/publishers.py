@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.support import clients
 from tests.support.npm import Npm, Result
 
@@ -30,13 +28,11 @@ def _npm(npm: Npm, folder: Path, flags: list[str]) -> Result:
 
 
 def _pnpm(npm: Npm, folder: Path, flags: list[str]) -> Result:
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    return npm.run_command([str(binary), "publish", "--no-git-checks", *flags], cwd=folder)
+    return npm.run_command([clients.pnpm_or_skip(), "publish", "--no-git-checks", *flags], cwd=folder)
 
 
 def _bun(npm: Npm, folder: Path, flags: list[str]) -> Result:
-    binary = clients.bun() or pytest.skip("the lock has no bun for this platform")
-    return npm.run_command([str(binary), "publish", *flags], cwd=folder)
+    return npm.run_command([clients.bun_or_skip(), "publish", *flags], cwd=folder)
 
 
 def _yarn_classic(npm: Npm, folder: Path, flags: list[str]) -> Result:

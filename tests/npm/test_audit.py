@@ -103,13 +103,11 @@ Run = Callable[[Npm, Path, str], Result]
 
 
 def _pnpm(npm: Npm, folder: Path, command: str) -> Result:
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    return npm.run_command([str(binary), command], cwd=folder)
+    return npm.run_command([clients.pnpm_or_skip(), command], cwd=folder)
 
 
 def _bun(npm: Npm, folder: Path, command: str) -> Result:
-    binary = clients.bun() or pytest.skip("the lock has no bun for this platform")
-    return npm.run_command([str(binary), command], cwd=folder)
+    return npm.run_command([clients.bun_or_skip(), command], cwd=folder)
 
 
 def _yarn_berry(npm: Npm, folder: Path, command: str) -> Result:
@@ -172,8 +170,7 @@ def test_other_clients(
 def test_pnpm_verifies_registry_signatures(make_npm: MakeNpm, alice: Account, tmp_path: Path) -> None:
     """It asks the registry for its keys, and nobody else."""
     npm, made = make_npm(12), project(alice, tmp_path / "project")
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    assert npm.run_command([str(binary), "install"], cwd=made.folder).returncode == 0
-    done = npm.run_command([str(binary), "audit", "signatures"], cwd=made.folder)
+    assert npm.run_command([clients.pnpm_or_skip(), "install"], cwd=made.folder).returncode == 0
+    done = npm.run_command([clients.pnpm_or_skip(), "audit", "signatures"], cwd=made.folder)
     assert done.returncode == 0, done
     assert "2 packages have verified registry signatures" in done.stdout

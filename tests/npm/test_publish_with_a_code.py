@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.npm.conftest import MakeNpm
 from tests.npm.journey import ASKED, ENTER_OTP, TOKEN, assert_asked_for_a_code, assert_published, publish
-from tests.support import accounts, clients, packages
+from tests.npm.publishers import PUBLISHERS
+from tests.support import accounts, packages
 from tests.support.accounts import Account
-from tests.support.npm import Npm, Result
+from tests.support.npm import Npm
 
 
 def test_publish_with_otp(npm: Npm, enrolled: Account, package_name: str, tmp_path: Path) -> None:
@@ -117,52 +117,17 @@ def test_npm_6_asks_too(make_npm: MakeNpm, enrolled: Account, tmp_path: Path) ->
 
 # -- other clients -------------------------------------------------------------------------------------------------
 
-Command = Callable[[Npm, Path, str], Result]
 
-
-def _pnpm(npm: Npm, folder: Path, code: str) -> Result:
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    return npm.run_command([str(binary), "publish", "--no-git-checks", f"--otp={code}"], cwd=folder)
-
-
-def _bun(npm: Npm, folder: Path, code: str) -> Result:
-    binary = clients.bun() or pytest.skip("the lock has no bun for this platform")
-    return npm.run_command([str(binary), "publish", f"--otp={code}"], cwd=folder)
-
-
-def _yarn_classic(npm: Npm, folder: Path, code: str) -> Result:
-    (folder / ".yarnrc").write_text(f'registry "{npm.server.url}"\n', encoding="utf-8")
-    script = [str(clients.node()), str(clients.yarn_classic())]
-    return npm.run_command([*script, "publish", "--non-interactive", f"--otp={code}"], cwd=folder)
-
-
-def _yarn_berry(npm: Npm, folder: Path, code: str) -> Result:
-    """Its own settings file; it refuses plain http unless the host is listed."""
-    settings = [
-        f"npmRegistryServer: {npm.server.url}",
-        f"npmAuthToken: {npm.token()}",
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
-    ]
-    (folder / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
-    (folder / "yarn.lock").write_text("", encoding="utf-8")
-    script = [str(clients.node()), str(clients.yarn_berry())]
-    installed = npm.run_command([*script, "install", "--mode=skip-build"], cwd=folder)
-    assert installed.returncode == 0, installed
-    return npm.run_command([*script, "npm", "publish", f"--otp={code}"], cwd=folder)
-
-
-@pytest.mark.parametrize("command", [_pnpm, _bun, _yarn_classic, _yarn_berry], ids=["pnpm", "bun", "yarn1", "berry"])
-def test_other_clients(
-    make_npm: MakeNpm, enrolled: Account, package_name: str, tmp_path: Path, command: Command
-) -> None:
+@pytest.mark.parametrize("client", ["pnpm", "bun", "yarn1", "yarn4"])
+def test_other_clients(make_npm: MakeNpm, enrolled: Account, package_name: str, tmp_path: Path, client: str) -> None:
     """S32: `publish --otp` of the others; a wrong code publishes nothing."""
-    npm = make_npm(12)
+    version, publish_with = PUBLISHERS[client]
+    npm = make_npm(version)
     npm.sign_in(enrolled.token)
     folder = packages.write(tmp_path / "core", package_name)
-    assert command(npm, folder, enrolled.wrong_code()).returncode != 0
+    assert publish_with(npm, folder, [f"--otp={enrolled.wrong_code()}"]).returncode != 0
     assert not accounts.is_published(enrolled.server, package_name)
-    result = command(npm, folder, enrolled.fresh_code())
+    result = publish_with(npm, folder, [f"--otp={enrolled.fresh_code()}"])
     assert result.returncode == 0, result
     assert accounts.is_published(enrolled.server, package_name)
 

@@ -6,6 +6,8 @@ import platform
 import shutil
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "tests" / "clients" / "node_modules"
 INSTALL = "npm ci --prefix tests/clients"
@@ -46,6 +48,16 @@ def pnpm() -> Path | None:
     return _present(MODULES / "@pnpm" / f"exe.linux-{processor[0]}" / "pnpm") if processor else None
 
 
+def pnpm_or_skip() -> str:
+    """pnpm 12, for a test that cannot do without."""
+    return _or_skip(pnpm(), "pnpm")
+
+
+def bun_or_skip() -> str:
+    """bun, for a test that cannot do without."""
+    return _or_skip(bun(), "bun")
+
+
 def bun() -> Path | None:
     """bun, a plain binary; None where the lock has none for this platform."""
     processor = _PROCESSORS.get(platform.machine())
@@ -72,6 +84,12 @@ def monorepo_missing() -> str | None:
     if monorepo_tool("lerna").exists():
         return None
     return "lerna and changesets are not installed: run `npm ci --prefix tests/clients/monorepo`"
+
+
+def _or_skip(binary: Path | None, name: str) -> str:
+    if binary is None:
+        pytest.skip(f"the lock has no {name} for this platform")
+    return str(binary)
 
 
 def _present(path: Path) -> Path | None:

@@ -36,13 +36,11 @@ def npm_command(version: int) -> Command:
 
 
 def pnpm(npm: Npm, args: list[str], cwd: Path) -> Terminal:
-    binary = clients.pnpm() or pytest.skip("the lock has no pnpm for this platform")
-    return npm.spawn_command([str(binary), *args], cwd=cwd)
+    return npm.spawn_command([clients.pnpm_or_skip(), *args], cwd=cwd)
 
 
 def bun(npm: Npm, args: list[str], cwd: Path) -> Terminal:
-    binary = clients.bun() or pytest.skip("the lock has no bun for this platform")
-    return npm.spawn_command([str(binary), *args], cwd=cwd)
+    return npm.spawn_command([clients.bun_or_skip(), *args], cwd=cwd)
 
 
 CLIENTS = {"npm12": (12, None), "npm11": (11, None), "npm10": (10, None), "pnpm": (12, pnpm), "bun": (12, bun)}
