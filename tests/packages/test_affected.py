@@ -58,6 +58,41 @@ def test_a_range_holds_its_versions_by_their_precedence(text: str, inside: list[
     assert affected.range_of(spans, []) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "<1.5.0",
+        "<=1.5.0",
+        "1.5.0",
+        ">=1.5.0",
+        ">=1.0.0 <1.5.0",
+        ">=1.0.0 <=1.5.0",
+        "<0.5.0 || >=1.0.0 <3.0.0 || 9.0.0",
+        "",
+    ],
+)
+def test_what_is_looked_up_in_order_is_what_each_version_says_of_itself(text: str) -> None:
+    numbers = (
+        "0.0.0-a",
+        "0.4.9",
+        "0.5.0",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "1.4.9",
+        "1.5.0-rc.1",
+        "1.5.0",
+        "1.5.1",
+        "3.0.0",
+        "9.0.0",
+    )
+    versions = sorted(map(semver.parse, numbers))
+    spans = affected.read(text)
+    one_by_one = {each for each in versions if any(span.holds(each) for span in spans)}
+    assert affected.held(spans, versions) == one_by_one
+    assert affected.held(spans, []) == frozenset()
+
+
 def test_a_version_that_is_none_is_told() -> None:
     for wrong in ("1.x", "", "v1.0.0"):
         with pytest.raises(Invalid):

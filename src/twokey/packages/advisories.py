@@ -98,6 +98,7 @@ def listing(connection: Connection, package: str | None, last: int) -> list[List
 def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> dict[str, list[Match]]:
     """The advisories for the asked versions of the packages, by package. Packages without any are left out."""
     found: dict[str, list[Match]] = {}
+    ordered = {name: sorted(versions) for name, versions in asked.items()}
     names = sorted(asked)
     for start in range(0, len(names), NAMES_AT_ONCE):
         query = (
@@ -107,8 +108,7 @@ def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> 
             .order_by(AdvisoryPackage.package, Advisory.id)
         )
         for row in connection.execute(query).mappings():
-            spans = affected.read(row["vulnerable_versions"])
-            hit = frozenset(each for each in asked[row["package"]] if any(span.holds(each) for span in spans))
+            hit = affected.held(affected.read(row["vulnerable_versions"]), ordered[row["package"]])
             if hit:
                 found.setdefault(row["package"], []).append(_match(row, hit))
     return found

@@ -7,6 +7,7 @@ ranges: `*`, `<2.0.0`, `>=1.0.0 <=1.4.0`, `1.2.3`, joined by ` || `.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,21 @@ def range_of(parts: Sequence[Span], versions: Iterable[str]) -> str:
 def read(text: str) -> list[Span]:
     """The spans of a range that `range_of` wrote."""
     return [_span(part) for part in text.split(" || ")] if text else []
+
+
+def held(parts: Iterable[Span], ordered: Sequence[Version]) -> frozenset[Version]:
+    """Those of the versions, which are in order, that any of the spans holds.
+
+    Anybody may ask for many versions, and advisories have many spans: the ends of each span are looked up in the order.
+    """
+    places: set[int] = set()
+    for part in parts:
+        first = 0 if part.first is None else bisect_left(ordered, part.first)
+        end = len(ordered)
+        if part.end is not None:
+            end = (bisect_right if part.with_end else bisect_left)(ordered, part.end)
+        places.update(range(first, end))
+    return frozenset(ordered[place] for place in places)
 
 
 def patched(text: str) -> str:
