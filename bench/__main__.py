@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import load, report
+from bench import footprint, load, report
 from bench.load import Cell
 from bench.peers import VERDACCIO, Nginx, Peer, Twokey, Verdaccio, harvest
 from bench.scenarios import Scenario, scenarios
@@ -39,9 +39,10 @@ def main() -> None:
         peers = _filled(stack, folder, chosen.workers, big=not chosen.without_big)
         wanted = [each for each in scenarios(big=not chosen.without_big) if chosen.only in each.title]
         about = _about(chosen.rounds, chosen.workers)
+        beside = footprint.table(footprint.rows(peers, chosen.rounds, folder)) if chosen.only in "footprint" else ""
         results = _measure(peers, wanted, chosen.rounds, folder)
         about += f"; load average after it {os.getloadavg()[0]:.1f}."
-    text = f"{about}\n\n{report.table(results)}"
+    text = f"{about}\n\n{report.table(results)}\n\n{beside}"
     print(text)
     if chosen.write:
         report.write("peers", text)

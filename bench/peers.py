@@ -38,10 +38,12 @@ class Peer:
     def __init__(self, folder: Path) -> None:
         """`folder` is made here."""
         self.folder = folder
-        self.port = free_port()
         self.token: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / "port"  # documents that were harvested name it
+        self.port = int(kept.read_text(encoding="ascii")) if kept.exists() else free_port()
+        kept.write_text(str(self.port), encoding="ascii")
 
     def __enter__(self) -> Self:
         """Start, and wait for the first answer."""
@@ -266,5 +268,6 @@ def harvest(source: Twokey, verdaccio: Verdaccio, nginx: Nginx) -> None:
             continue  # the big one can be left out
         verdaccio.put(full.json, tarballs.get(name, {}))
         short = connection.request("GET", "/" + name, headers={"accept": ABBREVIATED})
-        nginx.put("/" + name, short.body, packed=True)
+        own = f"{nginx.url}-tarballs/{name}/".encode()
+        nginx.put("/" + name, short.body.replace(f"{source.url}{name}/-/".encode(), own), packed=True)
     connection.close()
