@@ -30,7 +30,6 @@ _TOKEN = re.compile(
     rb"(?P<run>[A-Za-z0-9+/=]++)|(?P<cut_off>\\(?:u[0-9a-fA-F]{0,3})?\Z)|(?P<escape>\\(?:u[0-9a-fA-F]{4}|.))|.",
     re.DOTALL,
 )
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
 class Ingested:
@@ -219,11 +218,9 @@ class Ingest:
 
 
 def _plain(raw: bytes, kind: str | None) -> bytes:
-    """What a token of a data string stands for; something that is no base64 where it stands for that."""
-    if kind == "run":
-        return raw
+    """What a token of a data string stands for."""
     text = _text(b'"' + raw + b'"') if kind == "escape" else None
-    return text.encode() if text is not None and text in _BASE64 else b"!"
+    return raw if text is None else text.encode("utf-8", "surrogatepass")
 
 
 def _text(raw: bytes) -> str | None:

@@ -12,6 +12,8 @@ from twokey.blobs.store import Blobs
 from twokey.errors import TooLarge
 from twokey.publishing.tarball import Digests, TarballLimits
 
+BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+
 
 class Received:
     """The bytes of one tarball, decoded and hashed piece by piece, in bounded memory.
@@ -41,7 +43,7 @@ class Received:
         """Adds bytes as a piece of base64, cut anywhere. False, with nothing done, where that makes no good base64."""
         text = self._rest + text
         whole = len(text) // 4 * 4
-        if not self._sound or (self._ended and text):  # padding ends it
+        if not self._sound or (self._ended and text) or text[whole:].strip(BASE64):  # padding ends it
             return False
         try:
             data = pybase64.b64decode(text[:whole], validate=True)
