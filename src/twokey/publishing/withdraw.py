@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
@@ -32,10 +32,13 @@ def deprecate(tx: Transaction, found: Found, messages: Mapping[str, str | None],
             raise NotFound(f"{found.name} has no version {version}.")
         if message is not None and len(message) > LONGEST_MESSAGE:
             raise Invalid(f"A deprecation message has at most {LONGEST_MESSAGE} characters.")
-        tx.connection.execute(
-            update(Version).where(Version.package_id == found.id, Version.version == version).values(deprecated=message)
-        )
     if changes:
+        tx.connection.execute(
+            update(Version)
+            .where(Version.package_id == found.id, Version.version == bindparam("of"))
+            .values(deprecated=bindparam("message")),
+            [{"of": version, "message": message} for version, message in changes.items()],
+        )
         packages.changed(tx, found.id)
     tx.record(Event.PACKAGE_DEPRECATE, details={"versions": dict(changes)})
 
