@@ -41,7 +41,8 @@ def kept(world: World) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def world(in_memory: Path) -> Iterator[World]:
-    limits = {"TWOKEY_LIMIT_TARBALL": "1", "TWOKEY_LIMIT_NAMES": "6", "TWOKEY_LIMIT_PUBLISH": "20"}
+    bytes_ = {"TWOKEY_LIMIT_TARBALL": "1", "TWOKEY_LIMIT_DOCUMENT": "1"}
+    limits = {**bytes_, "TWOKEY_LIMIT_NAMES": "6", "TWOKEY_LIMIT_PUBLISH": "20"}
     with Instance(in_memory / "refusals", {**ROOM, **limits}) as server:
         alice, bob, plain = person(server), person(server), person(server, mode=None)
         made = World(

@@ -49,8 +49,7 @@ def _publish(call: Call, intent: Publish) -> Answer:
     if intent.provenance is not None:
         raise Invalid("Provenance is not verified on this registry yet: publish without --provenance.")
     permit = call.require(Action.PUBLISH, call.package_target(version=intent.version))
-    with registry.database.read() as connection:
-        is_new = packages.find(connection, call.package) is None
+    is_new = permit.creates and _is_unknown(call)
     if is_new:
         check_new_name(call.package, registry.settings.allow_names)
     limits = registry.tarball_limits
@@ -66,6 +65,12 @@ def _publish(call: Call, intent: Publish) -> Answer:
                 arrived.keep()
             publish.publish(tx, prepared, registry.signer)
     return json_answer({"ok": "created new package" if is_new else "published", "success": True}, 201)
+
+
+def _is_unknown(call: Call) -> bool:
+    """Whether the name was never used; one that was unpublished as a whole is no new name."""
+    with call.registry.database.read() as connection:
+        return packages.find(connection, call.package) is None
 
 
 def _deprecate(call: Call, intent: Deprecate) -> Answer:

@@ -19,7 +19,7 @@ from sqlalchemy import insert, select
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.authority.permit import ProofKind
-from twokey.db.schema import DistTag, Version, VersionReadme
+from twokey.db.schema import Version, VersionReadme
 from twokey.errors import Refused
 from twokey.orgs import orgs, teams
 from twokey.packages import packages
@@ -103,11 +103,13 @@ def publish(tx: Transaction, prepared: Prepared, signer: Signer) -> None:
     if prepared.readme_html:
         values = {"version_id": version_id, "html": prepared.readme_html}
         tx.connection.execute(insert(VersionReadme).values(**values))
-    for tag in prepared.tags:
+    tags = set(prepared.tags)
+    if packages.LATEST not in tags | packages.dist_tags(tx.connection, found.id).keys():
+        tags.add(packages.LATEST)
+    for tag in sorted(tags):
         packages.put_dist_tag(tx.connection, found.id, tag, prepared.version)
-    if packages.LATEST not in packages.dist_tags(tx.connection, found.id):
-        packages.put_dist_tag(tx.connection, found.id, packages.LATEST, prepared.version)
-    _readme(tx, found.id, prepared)
+    shown = {"readme": prepared.readme, "readme_filename": prepared.readme_filename}
+    packages.changed(tx, found.id, **(shown if packages.LATEST in tags else {}))  # a package's is that of `latest`
     tx.record(
         Event.PACKAGE_PUBLISH,
         details={"version": prepared.version, "tags": list(prepared.tags), "sha512": prepared.digest},
@@ -151,15 +153,6 @@ def _check_version_is_new(tx: Transaction, package_id: int, version: str) -> Non
     if row[0] is not None:
         raise Refused(f"Version {version} was unpublished; its number cannot be used again: publish another.")
     raise Refused(f"You cannot publish over the previously published versions: {version}.")
-
-
-def _readme(tx: Transaction, package_id: int, prepared: Prepared) -> None:
-    """The package's README is that of `latest`."""
-    latest = tx.connection.execute(
-        select(DistTag.version).where(DistTag.package_id == package_id, DistTag.tag == packages.LATEST)
-    ).scalar_one()
-    values = {"readme": prepared.readme, "readme_filename": prepared.readme_filename}
-    packages.changed(tx, package_id, **(values if latest == prepared.version else {}))
 
 
 def _stored(document: Mapping[str, object]) -> str:
