@@ -12,7 +12,7 @@ from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
 from twokey.db.schema_advisories import Advisory, AdvisoryPackage
 from twokey.errors import NotFound
-from twokey.packages import affected
+from twokey.packages import affected, indexing
 from twokey.packages.osv import Record
 from twokey.packages.semver import Version
 
@@ -68,8 +68,10 @@ def store(tx: Transaction, records: Sequence[Record]) -> Counts:
     """Takes the records over: new ones, changed ones; those that were withdrawn go. Recorded as one event."""
     counts = Counts()
     # Of one that is there twice the last counts.
+    names: set[str] = set()
     for record in {record.osv_id: record for record in records}.values():
-        _store(tx, record, counts)
+        names.update(_store(tx, record, counts))
+    indexing.reindex_named(tx.connection, names)
     details = {"added": counts.added, "updated": counts.updated, "removed": counts.removed}
     tx.record(Event.ADVISORIES_IMPORT, resource="advisories", details=details)
     return counts
@@ -77,8 +79,10 @@ def store(tx: Transaction, records: Sequence[Record]) -> Counts:
 
 def remove(tx: Transaction, osv_id: str) -> None:
     """Removes an advisory. Raises NotFound. The next import of a file that holds it brings it back."""
-    if not _remove(tx.connection, osv_id):
+    names = _remove(tx.connection, osv_id)
+    if not names:
         raise NotFound(f"There is no advisory {osv_id!r} here: twokey admin advisories list shows them.")
+    indexing.reindex_named(tx.connection, names)
     tx.record(Event.ADVISORY_REMOVE, resource=f"advisory:{osv_id}")
 
 
@@ -131,14 +135,16 @@ def _match(row: RowMapping, versions: frozenset[Version]) -> Match:
     )
 
 
-def _store(tx: Transaction, record: Record, counts: Counts) -> None:
+def _store(tx: Transaction, record: Record, counts: Counts) -> set[str]:
+    """Takes a record over; the names of the packages of which it says something else now."""
     connection = tx.connection
     if not record.packages:
-        if _remove(connection, record.osv_id):
+        names = _remove(connection, record.osv_id)
+        if names:
             counts.removed += 1
         elif not record.withdrawn:
             counts.skipped += 1
-        return
+        return names
     values = {
         "title": record.title, "url": record.url, "severity": record.severity, "cvss_vector": record.cvss_vector,
         "cwes": json.dumps(record.cwes), "malicious": record.malicious, "published": record.published,
@@ -146,6 +152,7 @@ def _store(tx: Transaction, record: Record, counts: Counts) -> None:
     }  # fmt: skip
     columns = select(Advisory.__table__).where(Advisory.osv_id == record.osv_id)
     row = connection.execute(columns).mappings().one_or_none()
+    former: dict[str, str] = {}
     if row is None:
         made = insert(Advisory).values(osv_id=record.osv_id, imported_at=tx.now, **values).returning(Advisory.id)
         advisory_id = connection.execute(made).scalar_one()
@@ -153,9 +160,10 @@ def _store(tx: Transaction, record: Record, counts: Counts) -> None:
     else:
         advisory_id = row["id"]
         same = all(row[name] == value for name, value in values.items())
-        if same and _packages(connection, advisory_id) == dict(record.packages):
+        former = _packages(connection, advisory_id)
+        if same and former == dict(record.packages):
             counts.unchanged += 1
-            return
+            return set()
         connection.execute(update(Advisory).where(Advisory.id == advisory_id).values(imported_at=tx.now, **values))
         connection.execute(delete(AdvisoryPackage).where(AdvisoryPackage.advisory_id == advisory_id))
         counts.updated += 1
@@ -163,6 +171,7 @@ def _store(tx: Transaction, record: Record, counts: Counts) -> None:
         {"advisory_id": advisory_id, "package": name, "vulnerable_versions": text} for name, text in record.packages
     ]
     connection.execute(insert(AdvisoryPackage), rows)
+    return {*former, *(name for name, _ in record.packages)}
 
 
 def _packages(connection: Connection, advisory_id: int) -> dict[str, str]:
@@ -172,5 +181,9 @@ def _packages(connection: Connection, advisory_id: int) -> dict[str, str]:
     return {row.package: row.vulnerable_versions for row in connection.execute(query.order_by(AdvisoryPackage.package))}
 
 
-def _remove(connection: Connection, osv_id: str) -> bool:
-    return connection.execute(delete(Advisory).where(Advisory.osv_id == osv_id)).rowcount > 0
+def _remove(connection: Connection, osv_id: str) -> set[str]:
+    """Removes an advisory; the names of the packages that it spoke of, none where there is no such advisory."""
+    query = select(AdvisoryPackage.package).join(Advisory, Advisory.id == AdvisoryPackage.advisory_id)
+    names = set(connection.execute(query.where(Advisory.osv_id == osv_id)).scalars())
+    connection.execute(delete(Advisory).where(Advisory.osv_id == osv_id))
+    return names
