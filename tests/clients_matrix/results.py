@@ -1,0 +1,88 @@
+"""What was seen of a cell, in one word and a note; and how a client's words are read for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """The value is what the document says."""
+
+    WORKS = "works"
+    ASKS = "asks for a code"
+    REFUSED = "refused"
+    ABSENT = "not here"
+    NO_COMMAND = "no such command"
+    NO_EFFECT = "no effect"
+    OTHER_WAY = "another way"
+    ERROR = "own error"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell. The note is a sentence of the registry's or of the client's, without the names of this run."""
+
+    kind: Kind
+    note: str = ""
+
+
+UNKNOWN = re.compile(
+    r"Unknown command: |Usage: npm <command>|Missing script: \"start\"|Command \"[\w-]+\" not found|"
+    r"Unknown Syntax Error: |Script not found |is a subcommand reserved for future use by Bun|"
+    r"is not a valid access command|^npm ERR! (?:npm access public|Usage:)|unrecognized subcommand|"
+    r"\"bun pm\" has no|Unknown Option|`yarn \w+ \w+` is not",
+    re.MULTILINE,
+)
+ASKED = re.compile(r"EOTP|[Oo]ne-time pass|OTP required|requires additional authentication|Enter OTP|ERR_PNPM_\w*OTP")
+# The registry's own sentences (guard/sentences.py, npm_api/absent.py, errors), as they come through a client.
+ABSENT = re.compile(r"This registry (?:has|stages) no [^.]+\.")
+SENTENCES = re.compile(
+    r"(?:An? )?[A-Z][\w -]* tokens? cannot [^.]+?, with or without a one-time password: [^.]+\.|"
+    r"This token[ '][^.]+\.|You need to log in for this: run npm login\.|"
+    r"Two-factor authentication is [^.]+\.|The 2FA policy of [^.]+\.|You are not an owner of [^.]+\.|"
+    r"Turn on two-factor authentication [^.]+\.|Only [^.]+\.|Not found\b"
+)
+REFUSALS = re.compile(
+    r"\b(?:401|403|404|ENEEDAUTH|Forbidden|Unauthorized|Not [Ff]ound)\b|logged in|UNAUTHORIZED|missing authentication|No authentication"
+)
+NOISE = re.compile(r"A complete log|debug-0\.log|DeprecationWarning|trace-deprecation|^npm (?:error|ERR!) A complete")
+ERROR_LINE = re.compile(
+    r"^.*?(?:\berr(?:or)?\b|ERR!|ERR_|✗|×|YN\d{4}: .*(?:fail|err)).*$", re.MULTILINE | re.IGNORECASE
+)
+LONGEST = 160
+
+
+def note_of(text: str, names: dict[str, str]) -> str:
+    """The line of the client's output that says why, without what is this run's alone."""
+    flat = anonymous(unboxed(text), names)
+    lines = [line.strip() for line in flat.splitlines() if line.strip() and not NOISE.search(line)]
+    said = [line for line in lines if ERROR_LINE.match(line)]
+    telling = [line for line in said if not re.fullmatch(r"(?:npm (?:error|ERR!)|error) ?(?:code \S+)?", line)]
+    chosen = next(iter(telling or said or lines[-1:]), "nothing is printed")
+    return chosen[:LONGEST].replace("|", "/")
+
+
+def unboxed(text: str) -> str:
+    """pnpm draws its errors in a box and breaks them: here they are one line again."""
+    return re.sub(r"[ ]*\n\s*│ ", " ", text)
+
+
+def sentence_of(text: str, names: dict[str, str], pattern: re.Pattern[str]) -> str:
+    """The first sentence of the registry's in the output; empty where there is none."""
+    flat = re.sub(r"\s*\n(?:npm (?:error|ERR!|notice)\s*\d*)?\s*(?:│ )?", " ", anonymous(unboxed(text), names))
+    found = pattern.search(flat)
+    return found[0].strip().replace("|", "/") if found else ""
+
+
+def anonymous(text: str, names: dict[str, str]) -> str:
+    """The text without the names, addresses, folders and times of this run."""
+    for value, name in sorted(names.items(), key=lambda each: -len(each[0])):
+        text = text.replace(value, name)
+    text = re.sub(r"npm_[A-Za-z0-9]{8,}", "TOKEN", text)
+    text = re.sub(r"https?://localhost:\d+/?", "REGISTRY/", text)
+    text = re.sub(r"https?://(?!localhost)[\w.-]+\.(?:org|com|dev)", "https://…", text)
+    text = re.sub(r"\b\d+(?:\.\d+)?m?s\b", "…", text)
+    text = re.sub(r"/tmp/\S*", "FOLDER", text)
+    return re.sub(r"[0-9a-f]{32,}", "…", text)
