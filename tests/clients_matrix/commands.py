@@ -12,7 +12,7 @@ from typing import Any
 from tests.clients_matrix import credentials
 from tests.clients_matrix.credentials import Column
 from tests.clients_matrix.programs import Client
-from tests.clients_matrix.scene import NEW_TEAM, OLD, Names, Scene
+from tests.clients_matrix.scene import NEW_TEAM, OLD, Fresh, Names, Scene
 
 UUID = "00000000-0000-4000-8000-000000000000"  # npm takes nothing else for a staged version
 
@@ -39,7 +39,7 @@ class Command:
     effect: Effect
     words: Mapping[str, str]
     dialog: bool = False  # it asks for more than a code, so it is always run in a terminal
-    fresh: bool = False  # it changes the account itself
+    fresh: Fresh = Fresh.NOTHING
     installs: str = ""  # what the project depends on, installed before
     codes: tuple[int, ...] = field(default=(0,))  # the exit codes of success
 
@@ -89,22 +89,21 @@ S, R, W = credentials.SIGNING_IN, credentials.READING, credentials.WRITING
 
 SIGNING = (
     Command(
-        "sign up", credentials.SIGNING_UP, _shows(r"(?i)logged in"), dialog=True, fresh=True,
+        "sign up", credentials.SIGNING_UP, lambda scene, seen: scene.exists(scene.newcomer), dialog=True,
         words={"": "adduser --auth-type=legacy", "pnpm12": "adduser", "yarn1": "adduser", "yarn4": "npm adduser", "bun": "adduser"},
     ),
     Command(
-        "log in with a password", S, lambda scene, seen: len(seen.after["tokens"]) > len(seen.before["tokens"]),
-        dialog=True, fresh=True,
+        "log in with a password", S, lambda scene, seen: len(seen.after["tokens"]) > len(seen.before["tokens"]), dialog=True,
         words={"": "login --auth-type=legacy", "pnpm12": "login", "yarn1": "login", "yarn4": "npm login", "bun": "login"},
     ),
     Command(
-        "log in in the browser", S, lambda scene, seen: len(seen.after["tokens"]) > len(seen.before["tokens"]),
-        dialog=True, fresh=True, words={"": "login", "yarn4": "npm login --web-login"},
+        "log in in the browser", S, lambda scene, seen: len(seen.after["tokens"]) > len(seen.before["tokens"]), dialog=True,
+        words={"": "login", "yarn4": "npm login --web-login"},
     ),
 )  # fmt: skip
 
 LOGOUT = Command(
-    "log out", R[1:], lambda scene, seen: not scene.is_alive(scene.token), fresh=True,
+    "log out", credentials.LOGGING_OUT, lambda scene, seen: not scene.is_alive(scene.token), fresh=Fresh.TOKEN,
     words={"": "logout", "yarn4": "npm logout"},
 )  # fmt: skip
 
@@ -145,7 +144,7 @@ READS = (
     ),
     Command("stars", R, _shows("{starred}"), {"": "stars {starrer}", "yarn4": "npm stars {starrer}"}),
     Command("search", R, _shows("{package}"), {"": "search {package}", "yarn4": "npm search {package}"}),
-    Command("outdated", R, _shows("1.0.0", "2.0.0"), {"": "outdated"}, installs="1.0.0", codes=(0, 1)),
+    Command("outdated", R, _shows("1.0.0", "2.0.0"), {"": "outdated", "yarn4": "npm outdated"}, installs="1.0.0", codes=(0, 1)),
     Command(
         "audit", R, _shows("(?i)0 vulnerabilities|no known vulnerabilities|no vulnerabilities|no audit suggestions"),
         {"": "audit", "yarn4": "npm audit --recursive"}, installs="1.0.0",
@@ -156,7 +155,8 @@ READS = (
     ),
     Command(
         "doctor", R, lambda scene, seen: True,
-        {"": "doctor connection", "npm6": "doctor", "pnpm": "doctor", "yarn": "doctor", "bun": "doctor"},
+        {"": "doctor connection", "npm6": "doctor", "pnpm": "doctor", "yarn1": "doctor", "yarn4": "npm doctor", "bun": "doctor"},
+        installs="1.0.0",  # pnpm's doctor looks for what an install makes
     ),
     Command("hook ls", R, lambda scene, seen: True, {"": "hook ls", "yarn4": "npm hook ls"}),
     Command("trust list", R, lambda scene, seen: True, {"": "trust list {package}", "yarn4": "npm trust list {package}"}),
@@ -165,15 +165,15 @@ READS = (
 
 ACCOUNT = (
     Command(
-        "profile set", W, lambda scene, seen: seen.after["profile"]["fullname"] == "Someone", fresh=True,
-        words={"": "profile set fullname Someone", "yarn4": "npm profile set fullname Someone"},
+        "profile set", W, lambda scene, seen: seen.after["profile"]["fullname"] == scene.unpublished,
+        words={"": "profile set fullname {unpublished}", "yarn4": "npm profile set fullname {unpublished}"},
     ),
     Command(
-        "profile enable-2fa", W, _switched_on, dialog=True, fresh=True,
+        "profile enable-2fa", W, _switched_on, dialog=True, fresh=Fresh.ACCOUNT,
         words={"": "profile enable-2fa {mode}", "yarn4": "npm profile enable-2fa {mode}"},
     ),
     Command(
-        "profile disable-2fa", W, lambda scene, seen: not seen.after["profile"]["tfa"], dialog=True, fresh=True,
+        "profile disable-2fa", W, lambda scene, seen: not seen.after["profile"]["tfa"], dialog=True, fresh=Fresh.ACCOUNT,
         words={"": "profile disable-2fa", "yarn4": "npm profile disable-2fa"},
     ),
     Command(
@@ -181,16 +181,19 @@ ACCOUNT = (
         words={"": "token create", "yarn4": "npm token create"},
     ),
     Command(
-        "token revoke", W, lambda scene, seen: scene.victim not in seen.after["tokens"], fresh=True,
+        "token revoke", W, lambda scene, seen: scene.victim not in seen.after["tokens"],
         words={"": "token revoke {victim}", "yarn4": "npm token revoke {victim}"},
     ),
 )  # fmt: skip
 
-PACKAGES = (
+PUBLISHING = (
     Command(
-        "publish", W, lambda scene, seen: OLD in seen.after[scene.unpublished].get("versions", {}),
+        "publish", credentials.PUBLISHING, lambda scene, seen: OLD in seen.after[scene.unpublished].get("versions", {}),
         {"": "publish", "pnpm": "publish --no-git-checks", "yarn4": "npm publish"},
     ),
+)  # fmt: skip
+
+PACKAGES = (
     Command(
         "dist-tag add", W, lambda scene, seen: _package(scene, seen)["tags"].get("beta") == OLD,
         {"": "dist-tag add {package}@1.0.0 beta", "yarn1": "tag add {package}@1.0.0 beta",
@@ -302,6 +305,6 @@ ABSENT = (
 
 COMMANDS = {
     command.name: command
-    for command in (*SIGNING, LOGOUT, *READS, *ACCOUNT, *PACKAGES, *ORGANISATIONS, *ABSENT)
+    for command in (*SIGNING, LOGOUT, *READS, *ACCOUNT, *PUBLISHING, *PACKAGES, *ORGANISATIONS, *ABSENT)
 }  # fmt: skip
 PUBLISH = COMMANDS["publish"]

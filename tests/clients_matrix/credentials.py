@@ -53,21 +53,28 @@ WRITING = (
     TYPED,
     RECOVERY_FLAG,
     RECOVERY_TYPED,
-    Column("publish token, no code", Token.PUBLISH),
     Column("publish token, code by flag", Token.PUBLISH, Code.TOTP),
     AUTOMATION,
     READ_ONLY_WITH_CODE,
-    Column("granular token, no code", Token.GRANULAR),
     Column("granular token, code by flag", Token.GRANULAR, Code.TOTP),
     Column("granular token that bypasses 2FA", Token.BYPASS),
+)
+# Publishing is what all this is for: it is seen with every kind of token, with and without a code.
+PUBLISHING = (
+    *WRITING,
+    Column("publish token, no code", Token.PUBLISH),
+    Column("granular token, no code", Token.GRANULAR),
 )
 READING = (
     Column("not logged in", Token.NONE),
     NO_CODE,
-    Column("publish token", Token.PUBLISH),
     AUTOMATION,
     Column("read-only token", Token.READ_ONLY),
     Column("granular token", Token.GRANULAR),
+)
+LOGGING_OUT = (
+    *READING[1:],
+    Column("publish token", Token.PUBLISH),
     Column("granular token that bypasses 2FA", Token.BYPASS),
 )
 SIGNING_IN = (

@@ -12,6 +12,7 @@ from tests.clients_matrix.commands import (
     LOGOUT,
     ORGANISATIONS,
     PACKAGES,
+    PUBLISHING,
     READS,
     SIGNING,
     Command,
@@ -32,6 +33,7 @@ TABLES: Mapping[str, Sequence[Command]] = {
     "Logging out": (LOGOUT,),
     "Reading": READS,
     "The account": ACCOUNT,
+    "Publishing": PUBLISHING,
     "Packages": PACKAGES,
     "Organisations and teams": ORGANISATIONS,
     "What this registry has not": ABSENT,
@@ -168,9 +170,7 @@ def _rows(section: str) -> Iterator[tuple[list[str], str, list[str]]]:
         if not line.startswith("|"):
             titles = []
             continue
-        name, *cells = (
-            [cell.strip() for cell in line.strip().strip("|").split(" | ")] if titles else ["", *_cells(line)]
-        )
+        name, *cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not titles:
             titles = cells
         elif not name.startswith("---"):

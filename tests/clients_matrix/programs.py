@@ -43,14 +43,13 @@ def _yarn_classic(npm: Npm, folder: Path) -> None:
 
 
 def _yarn_berry(npm: Npm, folder: Path) -> None:
-    """It reads no .npmrc, refuses plain http unless the host is listed, and keeps back what is younger than a day."""
+    """It reads no .npmrc, and refuses plain http unless the host is listed."""
     lines = [
         f"npmRegistryServer: {npm.server.url}",
         f"npmPublishRegistry: {npm.server.url}",
         *([f"npmAuthToken: {npm.token()}", "npmAlwaysAuth: true"] if npm.token() else []),
         "unsafeHttpWhitelist: [localhost]",
         "enableTelemetry: false",
-        "npmMinimalAgeGate: 0",
         "nodeLinker: node-modules",
     ]
     (folder / ".yarnrc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")

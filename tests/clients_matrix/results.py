@@ -30,11 +30,12 @@ class Result:
 
 UNKNOWN = re.compile(
     r"Unknown command: |Usage: npm <command>|Missing script: \"start\"|Command \"[\w-]+\" not found|"
-    r"Unknown Syntax Error: |Script not found |is a subcommand reserved for future use by Bun|"
-    r"is not a valid access command|^npm ERR! (?:npm access public|Usage:)|unrecognized subcommand|"
-    r"\"bun pm\" has no|Unknown Option|`yarn \w+ \w+` is not",
+    r"Unknown Syntax Error: |Script not found |Couldn't find a script named|"
+    r"is a subcommand reserved for future use by Bun|^error Usage:|"
+    r"is not a valid access command|^npm ERR! (?:npm access public|Usage:)|unrecognized subcommand|unknown subcommand",
     re.MULTILINE,
 )
+FLAG_UNKNOWN = re.compile(r"unexpected argument '--otp'|Unknown Syntax Error: |Unsupported option name")
 ASKED = re.compile(r"EOTP|[Oo]ne-time pass|OTP required|requires additional authentication|Enter OTP|ERR_PNPM_\w*OTP")
 # The registry's own sentences (guard/sentences.py, npm_api/absent.py, errors), as they come through a client.
 ABSENT = re.compile(r"This registry (?:has|stages) no [^.]+\.")
@@ -42,14 +43,16 @@ SENTENCES = re.compile(
     r"(?:An? )?[A-Z][\w -]* tokens? cannot [^.]+?, with or without a one-time password: [^.]+\.|"
     r"This token[ '][^.]+\.|You need to log in for this: run npm login\.|"
     r"Two-factor authentication is [^.]+\.|The 2FA policy of [^.]+\.|You are not an owner of [^.]+\.|"
-    r"Turn on two-factor authentication [^.]+\.|Only [^.]+\.|Not found\b"
+    r"Turn on two-factor authentication [^.]+\.|Only [^.]+\.|This client \([^.]+\.|Not found\b"
 )
 REFUSALS = re.compile(
-    r"\b(?:401|403|404|ENEEDAUTH|Forbidden|Unauthorized|Not [Ff]ound)\b|logged in|UNAUTHORIZED|missing authentication|No authentication"
+    r"\b(?:401|403|404|ENEEDAUTH|Forbidden|Unauthorized|Not [Ff]ound)\b|logged in|UNAUTHORIZED|[Nn]o authentication|"
+    r"missing authentication"
 )
 NOISE = re.compile(r"A complete log|debug-0\.log|DeprecationWarning|trace-deprecation|^npm (?:error|ERR!) A complete")
+# Yarn 4 numbers what it says, YN0000 being everything else.
 ERROR_LINE = re.compile(
-    r"^.*?(?:\berr(?:or)?\b|ERR!|ERR_|✗|×|YN\d{4}: .*(?:fail|err)).*$", re.MULTILINE | re.IGNORECASE
+    r"➤ YN(?:0001|0027|0033|0035|0041|0082): |(?!➤).*?(?:\berr(?:or)?\b|ERR!|ERR_|✗|×)", re.IGNORECASE
 )
 LONGEST = 160
 
@@ -61,12 +64,19 @@ def note_of(text: str, names: dict[str, str]) -> str:
     said = [line for line in lines if ERROR_LINE.match(line)]
     telling = [line for line in said if not re.fullmatch(r"(?:npm (?:error|ERR!)|error) ?(?:code \S+)?", line)]
     chosen = next(iter(telling or said or lines[-1:]), "nothing is printed")
+    if re.fullmatch(r"Error: ERR_\w+", chosen):  # pnpm has the reason in the next line
+        chosen = next((line.removeprefix("× ") for line in lines if line.startswith("× ")), chosen)
     return chosen[:LONGEST].replace("|", "/")
 
 
 def unboxed(text: str) -> str:
-    """pnpm draws its errors in a box and breaks them: here they are one line again."""
-    return re.sub(r"[ ]*\n\s*│ ", " ", text)
+    """pnpm draws its errors in a box and breaks them, at hyphens too: here they are one line again, the cause first."""
+    joined = re.sub(r"(?<=\w)- *\n *(?:│ |(?<= {4}))(?=\w)", "-", text)
+    joined = re.sub(r" *\n\s*│ ", " ", joined)
+    cause = re.search(r"╰─▶ (.+(?:\n {4,}\S.*)*)", joined)
+    if cause is not None:
+        joined = "× " + re.sub(r" *\n *", " ", cause[1]) + "\n" + joined
+    return re.sub(r"(https?://) (?=localhost)", r"\1", joined)
 
 
 def sentence_of(text: str, names: dict[str, str], pattern: re.Pattern[str]) -> str:

@@ -6,6 +6,7 @@ is the helper who prepares and looks, so that the account's codes are the comman
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,14 @@ from tests.support.wire import request
 OLD = "1.0.0"
 NEW = "2.0.0"
 NEW_TEAM = "writers"
+
+
+class Fresh(Enum):
+    """What a command uses up."""
+
+    NOTHING = "it leaves account and token as good as they were"
+    TOKEN = "it ends the token"
+    ACCOUNT = "it changes the account"
 
 
 class World:
@@ -92,22 +101,23 @@ def make_token(account: Account, kind: Token) -> str:
 class Scene:
     """One cell's account and things."""
 
-    def __init__(self, world: World, column: Column, *, fresh: bool) -> None:
-        """`fresh`: the command changes the account itself, so that it gets one of its own."""
+    def __init__(self, world: World, column: Column, fresh: Fresh) -> None:
+        """`fresh` is what the command uses up, and so gets for itself."""
         self.world, self.column, self.server = world, column, world.server
-        if fresh:
+        if fresh is Fresh.ACCOUNT:
             self.account = accounts.sign_up(self.server)
             if column.enrolled:
                 accounts.enrol(self.account)
-            self.token = make_token(self.account, column.token)
-        elif not column.enrolled:
-            self.account = world.plain
-            self.token = make_token(self.account, column.token)
         elif column.code is Code.RECOVERY:
             self.account = world.recoverable()
-            self.token = make_token(self.account, column.token)
         else:
-            self.account, self.token = world.enrolled, world.shared_token(column.token)
+            self.account = world.enrolled if column.enrolled else world.plain
+        if fresh is Fresh.TOKEN and column.token is Token.LOGIN:
+            self.token = accounts.log_in(self.account)
+        elif fresh is Fresh.NOTHING and self.account is world.enrolled:
+            self.token = world.shared_token(column.token)
+        else:
+            self.token = make_token(self.account, column.token)
 
     def code(self) -> str | None:
         """The code that this cell shows, never used before; None where it shows none."""
@@ -133,6 +143,11 @@ class Scene:
     def password(self) -> str:
         """The account's password."""
         return self.account.password
+
+    @cached_property
+    def newcomer(self) -> str:
+        """Somebody who has no account yet."""
+        return accounts.fresh_name("newcomer")
 
     @property
     def mode(self) -> str:
@@ -267,6 +282,10 @@ class Scene:
         found["profile"] = {**own.ask("GET", accounts.PROFILE).json, "updated": None}
         found["tokens"] = sorted(token["key"] for token in own.ask("GET", accounts.TOKENS).json["objects"])
         return found
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an account of this name."""
+        return self.world.helper.ask("GET", accounts.user_path(name)).status == 200
 
     def is_alive(self, token: str) -> bool:
         """Whether a token is good."""

@@ -14,7 +14,7 @@ from tests.clients_matrix.conftest import OPTION, PROPERTY
 from tests.clients_matrix.credentials import Column
 from tests.clients_matrix.document import Cells, Matrix
 from tests.clients_matrix.programs import CLIENTS, Client
-from tests.clients_matrix.results import Kind
+from tests.clients_matrix.results import Kind, Result
 from tests.clients_matrix.scene import World
 
 EVERY_CLIENT = pytest.mark.parametrize("client", CLIENTS.values(), ids=lambda client: client.name)
@@ -79,3 +79,35 @@ def test_the_page_keeps_the_promises(documented: Matrix) -> None:
 
 def test_the_page_is_written_as_it_is_read(documented: Matrix) -> None:
     assert document.render(documented) == document.PATH.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "column", "kind"),
+    [
+        ("publish", credentials.READ_ONLY_WITH_CODE, Kind.WORKS),
+        ("owner add", credentials.READ_ONLY_WITH_CODE, Kind.WORKS),
+        ("publish", credentials.NO_CODE, Kind.WORKS),
+        ("deprecate", credentials.NO_CODE, Kind.WORKS),
+        ("publish", credentials.AUTOMATION, Kind.ERROR),
+        ("publish", credentials.TYPED, Kind.ASKS),
+        ("publish", credentials.RECOVERY_FLAG, Kind.NO_COMMAND),
+        ("profile set", credentials.AUTOMATION, Kind.WORKS),
+        ("star", credentials.READ_ONLY_WITH_CODE, Kind.WORKS),
+        ("log in with a password", credentials.SIGNING_IN[1], Kind.WORKS),
+    ],
+)
+def test_a_broken_promise_is_noticed_whatever_the_page_says(
+    documented: Matrix, command: str, column: Column, kind: Kind
+) -> None:
+    good = documented["npm12", command]
+    assert floor.broken("npm12", command, good) == []
+    (sentence,) = floor.broken("npm12", command, {**good, column.title: Result(kind)})
+    assert sentence.startswith(f"npm12 {command}, {column.title}: ")
+
+
+def test_a_row_that_lacks_a_cell_or_shows_a_failure_is_noticed(documented: Matrix) -> None:
+    title = credentials.READING[0].title
+    lacking = {other: cell for other, cell in documented["npm12", "view"].items() if other != title}
+    assert floor.broken("npm12", "view", lacking) == [f"npm12 view: {title} is not there"]
+    failed = {**lacking, title: Result(Kind.ERROR, "npm error code E500 500 Internal Server Error")}
+    assert len(floor.broken("npm12", "view", failed)) == 1

@@ -78,21 +78,20 @@ class Terminal:
     def converse(self, answers: Mapping[re.Pattern[str], Callable[[str], str | None]], idle: float) -> tuple[int, str]:
         """Answer each of these questions once, in whatever order they come, until the client ends.
 
-        An answer is made of the text so far; None presses Ctrl-C. So does a silence of `idle` seconds: the client then
-        waits for something that nobody here knows. Returns the exit code and the whole text.
+        An answer is made of the text so far; NOTHING types nothing, None presses Ctrl-C. So does a silence of `idle`
+        seconds: the client then waits for something that nobody here knows. Returns the exit code and the whole text.
         """
-        open_questions, done, quiet_since = dict(answers), 0, time.monotonic()
+        left, done, quiet_since = dict(answers), 0, time.monotonic()
         while True:
             text = self.text
-            found = [
-                (match.start(), match.end(), each) for each in open_questions if (match := each.search(text, done))
-            ]
+            found = [(match.start(), match.end(), each) for each in left if (match := each.search(text, done))]
             if found:
                 _, done, question = min(found, key=lambda each: each[0])
-                reply = open_questions.pop(question)(text)
+                reply = left.pop(question)(text)
                 if reply is None:
                     break
-                self.answer(reply)
+                if reply != NOTHING:
+                    self.answer(reply)
                 quiet_since = time.monotonic()
                 continue
             before = len(self.raw)
