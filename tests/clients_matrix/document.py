@@ -17,6 +17,7 @@ from tests.clients_matrix.commands import (
     SIGNING,
     Command,
 )
+from tests.clients_matrix.credentials import READING, Code
 from tests.clients_matrix.programs import CLIENTS, Client
 from tests.clients_matrix.results import Kind, Result
 from tests.support.clients import ROOT
@@ -52,6 +53,7 @@ the version, the dist-tag, the owner or whatever it was has changed. This page i
 | Word | What was seen |
 | --- | --- |
 | works | The client says so, and the registry has changed or told what was asked. |
+| without 2FA | (in the overview) It works for an account without two-factor authentication only. |
 | with a code | (in the overview) It works with a code of the app or a recovery code, or with an automation token where that may do it. |
 | asks for a code | The client asks for a one-time password, or says that one is needed. Nothing has changed. |
 | refused | The registry says no; the note has its sentence, or what the client makes of it. Nothing has changed. |
@@ -69,10 +71,12 @@ always run in a terminal.
 """
 
 ODDITIES = (
-    "npm 6, 10 and pnpm 10 ask for a code by themselves in `profile` before the registry does.",
+    "npm 6 and 10 ask for the code of `profile` by themselves, before the registry does. npm 6 ends with an error where 2FA is on and its mode is to change; nothing has changed then.",
+    "npm 6 takes no login in the browser here: it would ask for it whatever its user wished. Its `doctor` wants the package `npm` from the registry.",
     "npm 12 takes `star` for `start` and has no `stars`; npm 11 is the last that has them.",
     "pnpm 10 hands everything but installing, `audit` and `outdated` to the npm beside it, here npm 11.",
-    "pnpm 12 asks for a code only at `publish`, `dist-tag`, `unpublish` and `login`: to the other commands give `--otp`.",
+    'pnpm 12 asks for a code at some commands only (see "code typed"): to the others give `--otp`. Its `login` goes to the browser.',
+    "Yarn 1 cannot change owners: it asks for the short form of the package, which names none, and would send back the new one alone.",
     "Yarn 1 asks the registry that is built into it for `audit`; the test leads it here.",
     "Yarn 1 says that it has logged in without asking the registry: it does so at the first `publish`.",
     "`npm audit signatures` asks the public Sigstore repository for keys first; the test has one of its own.",
@@ -108,19 +112,24 @@ def parse(text: str) -> Matrix:
     return matrix
 
 
-def summary(cells: Cells) -> Result:
-    """One word for all credentials."""
-    kinds = [result.kind for result in cells.values()]
-    if Kind.WORKS in kinds:
-        return Result(Kind.WORKS, "with a code" if Kind.ASKS in kinds else "")
-    return next(iter(cells.values()))
+def summary(command: Command, cells: Cells) -> Result:
+    """One word for all credentials; where it works, the note says under what condition."""
+    works = [column for column in command.columns if cells[column.title].kind is Kind.WORKS]
+    if not works:
+        return next(iter(cells.values()))
+    if not any(column.enrolled for column in command.columns):
+        return Result(Kind.WORKS)
+    if not any(column.enrolled for column in works):
+        return Result(Kind.WORKS, "without 2FA")
+    without = [column for column in command.columns if column.enrolled and column.code is Code.NONE]
+    return Result(Kind.WORKS, "" if without[0] in works or command.columns == READING else "with a code")
 
 
 def _overview(matrix: Matrix, notes: list[str]) -> str:
     lines = ["## Overview\n", "| | " + " | ".join(client.title for client in CLIENTS.values()) + " |"]
     lines.append("| --- |" + " --- |" * len(CLIENTS))
-    for name in COMMANDS:
-        cells = [summary(matrix[client, name]) for client in CLIENTS]
+    for name, command in COMMANDS.items():
+        cells = [summary(command, matrix[client, name]) for client in CLIENTS]
         words = [each.note if each.kind is Kind.WORKS and each.note else _word(each, notes) for each in cells]
         lines.append(f"| {name} | " + " | ".join(words) + " |")
     return "\n".join(lines) + "\n"

@@ -83,7 +83,12 @@ def sentence_of(text: str, names: dict[str, str], pattern: re.Pattern[str]) -> s
     """The first sentence of the registry's in the output; empty where there is none."""
     flat = re.sub(r"\s*\n(?:npm (?:error|ERR!|notice)\s*\d*)?\s*(?:│ )?", " ", anonymous(unboxed(text), names))
     found = pattern.search(flat)
-    return found[0].strip().replace("|", "/") if found else ""
+    return shortened(found[0].strip().replace("|", "/")) if found else ""
+
+
+def shortened(sentence: str) -> str:
+    """The sentence without what the row says anyway."""
+    return re.sub(r"(tokens? cannot) .+?, with or without", r"\1 do this, with or without", sentence)
 
 
 def anonymous(text: str, names: dict[str, str]) -> str:
