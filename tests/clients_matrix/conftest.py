@@ -21,15 +21,6 @@ PROPERTY = "a row of the matrix"
 _seen: Matrix = {}
 
 
-def _DUMP() -> None:
-    import os
-    import pickle
-
-    if "DUMP" in os.environ:
-        where = f"{os.environ['DUMP']}-{os.getpid()}"
-        pickle.dump(_seen, open(where, "wb"))
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The one option."""
     parser.addoption(OPTION, action="store_true", default=False, help="write docs/clients.md from what is seen")
@@ -41,7 +32,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         if name == PROPERTY and report.when == "call":
             client, command, cells = json.loads(str(value))
             _seen[client, command] = {title: Result(Kind(kind), note) for title, (kind, note) in cells.items()}
-            _DUMP()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
