@@ -78,6 +78,8 @@ ODDITIES = (
     'pnpm 12 asks for a code at some commands only (see "code typed"): to the others give `--otp`. Its `login` goes to the browser.',
     "Yarn 1 cannot change owners: it asks for the short form of the package, which names none, and would send back the new one alone.",
     "Yarn 1 asks the registry that is built into it for `audit`; the test leads it here.",
+    "Yarn 1 and 4 do not tell the registry of a `logout`: the token stays good until it is revoked or ends.",
+    "pnpm 10 and Yarn 1 take `audit signatures` for `audit`.",
     "Yarn 1 says that it has logged in without asking the registry: it does so at the first `publish`.",
     "`npm audit signatures` asks the public Sigstore repository for keys first; the test has one of its own.",
     "npm 6 has `access public`, `restricted` and `2fa-required` for `access set`.",
