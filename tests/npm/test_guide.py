@@ -187,7 +187,8 @@ def test_the_page_shows_yarn_4_what_it_needs_for_this_very_registry(
     (folder / ".yarnrc.yml").write_text(html.unescape(shown[1]).replace("npm_XXXX", token))
     (folder / "yarn.lock").touch()
     (command,) = re.findall(r'<code id="g-yarn4"[^>]*>yarn (.*?)</code>', page)
-    assert person.npm.run_command([*person.command, "install"], cwd=folder).returncode == 0
+    installed = person.npm.run_command([*person.command, "install"], cwd=folder)
+    assert installed.returncode == 0, installed.text
     words = [*command.replace("123456", enrolled.fresh_code()).split(), "--access", "public"]
     done = person.npm.run_command([*person.command, *words], cwd=folder)
     assert done.returncode == 0, done
