@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cvss
-
 # The specification's qualitative severity rating scale (section 5 of 3.1, section 6 of 4.0), in npm's words.
 _WORDS = ((9.0, "critical"), (7.0, "high"), (4.0, "moderate"), (0.1, "low"), (0.0, "info"))
 LONGEST = 300
@@ -26,6 +24,8 @@ def of_vector(vector: str) -> Rating | None:
     """
     if len(vector) > LONGEST:
         return None
+    import cvss  # its tables are large, and only an import of advisories needs them
+
     try:
         parsed = cvss.CVSS4(vector) if vector.startswith("CVSS:4.") else cvss.CVSS3(vector)
     except cvss.CVSSError:
