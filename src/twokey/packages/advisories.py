@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
@@ -17,6 +17,7 @@ from twokey.packages.osv import Record
 from twokey.packages.semver import Version
 
 NAMES_AT_ONCE = 500
+GITHUB = "GHSA-"
 
 
 @dataclass(slots=True)
@@ -36,10 +37,12 @@ class Match:
 
     id: int
     osv_id: str
+    aliases: tuple[str, ...]
     title: str
     url: str
     severity: str
     cvss_vector: str | None
+    cvss_score: float | None
     cwes: tuple[str, ...]
     malicious: bool
     published: str
@@ -100,7 +103,10 @@ def listing(connection: Connection, package: str | None, last: int) -> list[List
 
 
 def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> dict[str, list[Match]]:
-    """The advisories for the asked versions of the packages, by package. Packages without any are left out."""
+    """The advisories for the asked versions of the packages, by package. Packages without any are left out.
+
+    Of advisories that are aliases of each other, one answers for a version.
+    """
     found: dict[str, list[Match]] = {}
     ordered = {name: sorted(versions) for name, versions in asked.items()}
     names = sorted(asked)
@@ -115,17 +121,51 @@ def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> 
             hit = affected.held(affected.read(row["vulnerable_versions"]), ordered[row["package"]])
             if hit:
                 found.setdefault(row["package"], []).append(_match(row, hit))
-    return found
+    return {name: once(matches) for name, matches in found.items()}
+
+
+def once(matches: Sequence[Match]) -> list[Match]:
+    """The matches of a package without those that say again, under another name, what one of them says.
+
+    The same fault has a record in each database (`aliases`). GitHub's answers, as on the public registry; but nothing
+    hides that a package is malware, and what affects more of the asked versions answers for those beside it.
+    """
+    kept: list[Match] = []
+    for group in _same_fault(matches):
+        answered: frozenset[Version] = frozenset()
+        for match in sorted(group, key=lambda each: (not each.malicious, not each.osv_id.startswith(GITHUB), each.id)):
+            if not match.versions <= answered:
+                kept.append(replace(match, versions=match.versions - answered))
+                answered |= match.versions
+    return sorted(kept, key=lambda each: each.id)
+
+
+def _same_fault(matches: Iterable[Match]) -> list[list[Match]]:
+    """The matches in groups that share a name: two that say CVE-1 are of one fault, whether or not CVE-1 is here."""
+    groups: list[tuple[set[str], list[Match]]] = []
+    for match in matches:
+        names, members = {match.osv_id, *match.aliases}, [match]
+        others = []
+        for group in groups:
+            if names.isdisjoint(group[0]):
+                others.append(group)
+            else:
+                names |= group[0]
+                members += group[1]
+        groups = [*others, (names, members)]
+    return [members for _, members in groups]
 
 
 def _match(row: RowMapping, versions: frozenset[Version]) -> Match:
     return Match(
         id=row["id"],
         osv_id=row["osv_id"],
+        aliases=tuple(json.loads(row["aliases"])),
         title=row["title"],
         url=row["url"],
         severity=row["severity"],
         cvss_vector=row["cvss_vector"],
+        cvss_score=row["cvss_score"],
         cwes=tuple(json.loads(row["cwes"])),
         malicious=row["malicious"],
         published=row["published"],
@@ -146,9 +186,9 @@ def _store(tx: Transaction, record: Record, counts: Counts) -> set[str]:
             counts.skipped += 1
         return names
     values = {
-        "title": record.title, "url": record.url, "severity": record.severity, "cvss_vector": record.cvss_vector,
-        "cwes": json.dumps(record.cwes), "malicious": record.malicious, "published": record.published,
-        "modified": record.modified,
+        "aliases": json.dumps(record.aliases), "title": record.title, "url": record.url, "severity": record.severity,
+        "cvss_vector": record.cvss_vector, "cvss_score": record.cvss_score, "cwes": json.dumps(record.cwes),
+        "malicious": record.malicious, "published": record.published, "modified": record.modified,
     }  # fmt: skip
     columns = select(Advisory.__table__).where(Advisory.osv_id == record.osv_id)
     row = connection.execute(columns).mappings().one_or_none()
