@@ -25,6 +25,7 @@ from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
 from twokey.http.answers import Answer, json_answer
 from twokey.http.caller import base_address, client_address
+from twokey.http.lane import Lane
 from twokey.http.paths import plain_path
 from twokey.http.routing import Call, Face, Guarded, checked, wants_page, without_body
 from twokey.npm_api import routes as npm_routes
@@ -46,8 +47,8 @@ log = logging.getLogger("twokey")
 access_log = logging.getLogger("twokey.access")
 
 
-def application(registry: Registry, port: int) -> ASGIApp:
-    """The application. `port` is the listener's, for links while no address is set.
+def application(registry: Registry, port: int, lane: Lane | None = None) -> ASGIApp:
+    """The application. `port` is the listener's, for links while no address is set; `lane` learns its answers.
 
     A GET that asks for a page gets one where there is one; everything else is the npm API's. Raises AssertionError
     where a route names no action.
@@ -79,7 +80,7 @@ def application(registry: Registry, port: int) -> ASGIApp:
     pages = Starlette(routes=server.routes(web_routes.PAGES, PAGES), exception_handlers=handlers)
     pages.router.redirect_slashes = False
     pages.router.default = app
-    return _Outermost(app, pages, server)
+    return _Outermost(app, pages, server, lane)
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:
@@ -144,6 +145,7 @@ class _Server:
                 return Response(status_code=HUNG_UP)  # nobody reads it; the access log does
             except Exception as error:  # every error has an answer
                 answer = self.error(error, request.scope, face)
+            request.scope["state"]["replay"] = answer.replay
             return _response(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
@@ -223,7 +225,8 @@ class _Server:
 class _Outermost:
     """Around everything: the arrival time, a request id, the plain path, security headers, the access log."""
 
-    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server) -> None:
+    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server, lane: Lane | None) -> None:
+        self._lane = lane
         self._app = app
         self._pages = pages
         self._server = server
@@ -233,17 +236,20 @@ class _Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, length = monotonic(), 0, 0
+        started, status, length, body = monotonic(), 0, 0, b""
+        headers: list[tuple[bytes, bytes]] = []
         request_id = secrets.token_hex(8)
         state = {**scope.get("state", {}), "request_id": request_id, "received_at": self._registry.clock.now()}
 
         async def sending(message: Message) -> None:
-            nonlocal status, length
+            nonlocal status, length, headers, body
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                headers = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                message["headers"] = headers
             elif message["type"] == "http.response.body":
                 length += len(message.get("body", b""))
+                body = message.get("body", b"")
             await send(message)
 
         try:
@@ -255,6 +261,9 @@ class _Outermost:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
             asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))
             await (self._pages if asks_for_page else self._app)(inner, receive, sending)
+        asked, replay = state.get("asked"), state.get("replay")
+        if self._lane is not None and asked is not None and replay is not None:
+            self._lane.keep(asked, replay, scope["path"], status, headers, body)
         self._log(scope, state, status, length, monotonic() - started)
 
     def _log(self, scope: Scope, state: dict[str, object], status: int, length: int, seconds: float) -> None:

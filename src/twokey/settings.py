@@ -228,6 +228,9 @@ class Settings:
     lifetime_granular: int | None = _setting(90, _days, "Days of a granular token, or none.")
     lifetime_read_only: int | None = _setting(None, _days, "Days of a read-only token, or none.")
     lifetime_maximum: int | None = _setting(None, _days, "The most days that a token may be made for, or none.")
+    fast_lane: str = _setting(
+        "on", _choice("on", "off"), "Whether reads that were answered before are answered below the framework."
+    )
     log_level: str = _setting(
         "info",
         _choice("debug", "info", "warning", "error"),

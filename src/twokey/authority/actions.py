@@ -215,6 +215,9 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
+# What changes nothing that is read of any other package, nor who may read it: its readers alone look again.
+OF_ONE_PACKAGE = frozenset({Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.STAR})
+
 # What takes the right to write to the package that it is aimed at: those, and to see its settings.
 WRITES_TO_PACKAGE = CHANGES_PACKAGE | {Action.READ_SETTINGS}
 # Of those, what takes the right to manage the package, not only to write to it.

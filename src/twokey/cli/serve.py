@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import shlex
@@ -9,11 +10,12 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import twokey
 from twokey.app import application
@@ -21,14 +23,15 @@ from twokey.cli import logs
 from twokey.cli.context import opened
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
+from twokey.http.fast_lane import BoundedProtocol, FastLane
+from twokey.http.lane import Lane
 from twokey.settings import Settings
 from twokey.web.visit import trustworthy
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 8
 IDLE_SECONDS = 65
-MOST_HEAD = 64 * 1024
-HEAD_TOO_LARGE = b'{"error":"The request line and its headers are too large: at most 64 KiB are taken."}'
+LANE_BYTES = 64 * 1024 * 1024
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -42,10 +45,11 @@ def run(settings: Settings, *, clock: Clock) -> int:
         sockets = [stack.enter_context(each) for each in listen(settings)]
         port: int = sockets[0].getsockname()[1]
         registry = opened(settings, clock)
+        lane = Lane(registry, LANE_BYTES) if settings.fast_lane == "on" else None
         config = uvicorn.Config(
-            application(registry, port),
+            application(registry, port, lane),
             loop="uvloop",
-            http=_Protocol,
+            http=_protocol(lane),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -59,40 +63,11 @@ def run(settings: Settings, *, clock: Clock) -> int:
     return 0
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the head of a request, which it would gather in memory without end."""
-
-    _in_head = False
-    _head = 0
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head, self._head = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Its head is read."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes bytes. What comes beside the end of one request or the beginning of the next is not counted."""
-        was_in_head = self._in_head
-        super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head += len(data)
-            if self._head > MOST_HEAD:
-                self._refuse_head()
-
-    def _refuse_head(self) -> None:
-        lines = (
-            b"HTTP/1.1 431 Request Header Fields Too Large",
-            b"content-type: application/json",
-            b"content-length: %d" % len(HEAD_TOO_LARGE),
-            b"connection: close",
-        )
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + HEAD_TOO_LARGE)
-        self.transport.close()
+def _protocol(lane: Lane | None) -> type[asyncio.Protocol]:
+    """What uvicorn calls for each connection. Without a lane, or where it can answer nothing, there is none."""
+    if lane is None or not lane.open:
+        return BoundedProtocol
+    return cast("type[asyncio.Protocol]", partial(FastLane, lane=lane))
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twokey.authority.actions import Action
-from twokey.http.answers import JSON, Answer, json_answer
+from twokey.authority.permit import Permit
+from twokey.http.answers import JSON, Answer, Replay, json_answer
 from twokey.http.routing import Call
 from twokey.packages import packages
 from twokey.packages import packument as documents
@@ -17,7 +18,7 @@ GZIP_FROM = 512
 
 def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
-    call.require(Action.READ_PACKAGE, call.package_target())
+    permit = call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
@@ -25,18 +26,21 @@ def packument(call: Call) -> Answer:
         def render() -> bytes:
             return (documents.abbreviated if short else documents.full)(connection, found, call.base)
 
-        return _document(call, found, "abbreviated" if short else "full", render, ABBREVIATED if short else JSON)
+        kind = "abbreviated" if short else "full"
+        return _document(call, found, permit, kind, render, ABBREVIATED if short else JSON)
 
 
 def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
-    call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
+    permit = call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
-        return _document(
-            call, found, f"version {wanted}", lambda: documents.version(connection, found, wanted, call.base), JSON
-        )
+
+        def render() -> bytes:
+            return documents.version(connection, found, wanted, call.base)
+
+        return _document(call, found, permit, f"version {wanted}", render, JSON)
 
 
 def dist_tags(call: Call) -> Answer:
@@ -66,7 +70,9 @@ def tarball(call: Call) -> Answer:
     return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
 
 
-def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:
+def _document(
+    call: Call, found: Found, permit: Permit, kind: str, render: Callable[[], bytes], media_type: str
+) -> Answer:
     """A rendered document with its validators. The etag differs per representation, as caches demand.
 
     The full document lists who starred the package, which its revision says nothing of.
@@ -77,11 +83,12 @@ def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], 
     packed = packed and len(plain) >= GZIP_FROM
     etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
+    replay = Replay(permit, found.name, "version" if kind.startswith("version") else "packument", etag)
     if _matches(call, etag):
-        return Answer(304, media_type=media_type, headers=headers)
+        return Answer(304, media_type=media_type, headers=headers, replay=replay)
     if packed:
-        return Answer(200, compressed, media_type, {**headers, "content-encoding": "gzip"})
-    return Answer(200, plain, media_type, headers)
+        return Answer(200, compressed, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
+    return Answer(200, plain, media_type, headers, replay=replay)
 
 
 def _cache_control(call: Call, found: Found) -> dict[str, str]:

@@ -1,0 +1,122 @@
+"""What the fast lane gives again: answers that the application gave, as long as nothing was changed since.
+
+The application's own answer is kept as it went out, head and body, under everything of the request that it hangs on;
+so the lane's answers are the application's, byte for byte, but for date and request id. Whether the caller may have it
+is the door's to say: its grant for this credential and package must still hold (guard/grants.py).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from twokey.db.generation import place_of, stamp_in
+from twokey.guard.grants import Grant
+from twokey.http.answers import Replay
+from twokey.http.caller import client_address
+from twokey.registry import Registry
+
+OVERHEAD = 1024  # bytes, about, of an answer beside its head and body
+LARGEST_PART = 8  # no answer may be larger than this part of what the lane may hold
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Asked(NamedTuple):
+    """A request that the lane could answer the next time: what it hangs on, who asked, the generation before it."""
+
+    key: tuple[bytes, ...]
+    credential: bytes
+    snapshot: bytes
+
+
+@dataclass(slots=True)
+class Ready:
+    """An answer that may be given again. `head` and `unchanged` (that of the 304) end before the request's id."""
+
+    replay: Replay
+    path: str
+    place: int
+    stamp: bytes
+    etag: bytes
+    head: bytes = b""
+    body: bytes = b""
+    unchanged: bytes = b""
+    file: Path | None = None
+    length: int = 0
+
+    @property
+    def size(self) -> int:
+        """The memory that it takes, in bytes, about."""
+        return OVERHEAD + len(self.head) + len(self.body) + len(self.unchanged)
+
+
+class Lane:
+    """The answers of one process. For its event loop alone."""
+
+    def __init__(self, registry: Registry, most: int) -> None:
+        """Holds at most `most` bytes, and forgets what was not asked for the longest first."""
+        self.registry = registry
+        self.generation = registry.database.generation
+        self._most = most
+        self._size = 0
+        self._ready: OrderedDict[tuple[bytes, ...], Ready] = OrderedDict()
+        self.names_host = registry.settings.url is None  # documents then hold the host that the client named
+        self._proxies = bool(registry.settings.trusted_proxies)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything may be answered here: not where links hang on what a proxy says of each request."""
+        return not (self.names_host and self._proxies)
+
+    def address(self, scope: Scope, peer: str) -> str:
+        """The client's address; `peer` is the connection's own, in its plain form."""
+        return client_address(self.registry.settings, scope) if self._proxies else peer
+
+    def find(self, asked: tuple[bytes, ...], credential: bytes, address: str) -> tuple[Ready, Grant] | None:
+        """The answer to the request, with the grant that allows it; None where the application is to be asked."""
+        ready = self._ready.get(asked)
+        if ready is None:
+            return None
+        stamp = self.generation.stamp(ready.place)
+        if ready.stamp != stamp:
+            self._forget(asked)
+            return None
+        package = ready.replay.package
+        grant = self.registry.grants.find(credential, package, stamp, address, self.registry.clock.now())
+        if grant is None:
+            return None
+        self._ready.move_to_end(asked)
+        return ready, grant
+
+    def keep(self, asked: Asked, replay: Replay, path: str, status: int, headers: Headers, body: bytes) -> None:
+        """Keeps an answer of the application, and the permit that it was given under. The last header is its id."""
+        self.registry.grants.keep(replay.permit, asked.credential, asked.snapshot)
+        if status not in (200, 304) or any(name in (b"set-cookie", b"npm-notice") for name, _ in headers):
+            return
+        place = place_of(replay.package)
+        stamp = stamp_in(asked.snapshot, place)
+        known = self._forget(asked.key)
+        if known is None or known.stamp != stamp or known.replay.etag != replay.etag:
+            known = Ready(replay, path, place, stamp, replay.etag.encode())
+        head = b"".join(b"%s: %s\r\n" % pair for pair in headers[:-1])
+        if status == 304:
+            known.unchanged = head
+        else:
+            known.head, known.body, known.file, known.length = head, body, replay.file, replay.length or len(body)
+        if known.size > self._most // LARGEST_PART:
+            return
+        self._ready[asked.key] = known
+        self._size += known.size
+        while self._size > self._most:
+            self._forget(next(iter(self._ready)))
+
+    def _forget(self, key: tuple[bytes, ...]) -> Ready | None:
+        ready = self._ready.pop(key, None)
+        if ready is not None:
+            self._size -= ready.size
+        return ready
