@@ -15,7 +15,16 @@ SOURCE = ROOT / "src"
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("twokey", "twokey.errors", "twokey.clock", "twokey.vault", "twokey.settings", "twokey.strict_json"),
+    (
+        "twokey",
+        "twokey.errors",
+        "twokey.clock",
+        "twokey.vault",
+        "twokey.settings",
+        "twokey.strict_json",
+        "twokey.figures",
+        "twokey.logs",
+    ),
     ("twokey.authority", "twokey.db", "twokey.blobs"),
     ("twokey.audit", "twokey.throttle"),
     ("twokey.accounts", "twokey.two_factor", "twokey.tokens", "twokey.packages", "twokey.orgs"),

@@ -72,6 +72,8 @@ def application(registry: Registry, port: int, lane: Lane | None = None) -> ASGI
                 tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()
+        if lane is not None:
+            lane.log.write()
         registry.close()
 
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
@@ -139,6 +141,7 @@ class _Server:
 
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
+            request.scope["state"]["kind"] = _kind(by_method[method], face)
             try:
                 answer = await self._answer(request, by_method[method], face, self._limiter(method))
             except ClientDisconnect:
@@ -264,7 +267,9 @@ class _Outermost:
         asked, replay = state.get("asked"), state.get("replay")
         if self._lane is not None and asked is not None and replay is not None:
             self._lane.keep(asked, replay, scope["path"], status, headers, body)
-        self._log(scope, state, status, length, monotonic() - started)
+        seconds = monotonic() - started
+        self._registry.figures.count(state.get("kind", "other"), status, seconds)
+        self._log(scope, state, status, length, seconds)
 
     def _log(self, scope: Scope, state: dict[str, object], status: int, length: int, seconds: float) -> None:
         access_log.info(
@@ -281,6 +286,15 @@ class _Outermost:
                 "user_agent": Headers(scope=scope).get("user-agent", "")[:256],
             },
         )
+
+
+def _kind(route: Guarded, face: Face) -> str:
+    """What a request for the route is counted as."""
+    if route.kind:
+        return route.kind
+    if route.method != "GET":
+        return "write"
+    return "page" if face is PAGES else "read"
 
 
 def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

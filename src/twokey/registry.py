@@ -45,6 +45,7 @@ from twokey.db.schema_access import HandOff
 from twokey.db.schema_mail import Mail
 from twokey.db.schema_signing import SigningKey
 from twokey.errors import ConfigurationError
+from twokey.figures import Figures
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
@@ -101,6 +102,7 @@ class Registry:
     door: Door
     form_key: bytes  # keys the tokens that bind a form to its session
     grants: Grants
+    figures: Figures
     documents: RenderedDocuments
     downloads: DownloadCounter
     signer: Signer
@@ -131,8 +133,10 @@ class Registry:
         self.database.dispose()
 
 
-def open_registry(settings: Settings, clock: Clock) -> Registry:
+def open_registry(settings: Settings, clock: Clock, figures: Figures | None = None) -> Registry:
     """Opens the registry that `settings` describe: makes the data folder, the vault key and the schema where missing.
+
+    `figures`: those that it shares with other workers.
 
     Raises ConfigurationError, with a sentence, for what stops a start.
     """
@@ -140,13 +144,13 @@ def open_registry(settings: Settings, clock: Clock) -> Registry:
     database = Database(settings.database_url, Generation(settings.data / GENERATION))
     database.generation.mark()  # whoever went before may have been killed between its commit and its mark
     try:
-        return _opened(settings, clock, database)
+        return _opened(settings, clock, database, figures or Figures())
     except BaseException:
         database.dispose()
         raise
 
 
-def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
+def _opened(settings: Settings, clock: Clock, database: Database, figures: Figures) -> Registry:
     migrate.upgrade(database)
     with database.read() as connection:
         named = named_keys(connection)
@@ -185,6 +189,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         door=Door(database, passwords, redeemer, waiting, trail, settings, clock),
         form_key=_instance_secret(database, vault, FORM_KEY),
         grants=Grants(),
+        figures=figures,
         documents=RenderedDocuments(),
         downloads=DownloadCounter(database),
         signer=signer,

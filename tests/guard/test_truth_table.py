@@ -52,6 +52,7 @@ class Case:
             organisation=OURS if self.action in ORGANISATION_ACTIONS else None,
             orgs_permission="read-write" if self.kind is Kind.GRANULAR else None,
             administrator=True,
+            from_monitor=True,
             password_proved=self.password,
             code_proved=self.code,
             stepped_up=self.stepped_up,

@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     PING = "registry:ping"
     SEARCH = "registry:search"
+    READ_METRICS = "registry:metrics"
     AUDIT = "registry:audit"
     READ_PACKAGE = "package:read"
     WHOAMI = "account:whoami"
@@ -120,6 +121,7 @@ _TABLE = """
 action               | anonymous | no-2fa | auth-only | auth-and-writes | publish | automation | granular   | read-only | workload | operator
 registry:ping        | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 registry:search      | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
+registry:metrics     | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 registry:audit       | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 package:read         | Y         | Y      | Y         | Y               | Y       | scope      | scope      | scope     | scope    | -
 account:whoami       | -         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | -        | -
@@ -237,7 +239,7 @@ ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN
 IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
 
 READS = frozenset({
-    Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
+    Action.PING, Action.READ_METRICS, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 })  # fmt: skip
 

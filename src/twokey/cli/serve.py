@@ -18,8 +18,8 @@ from typing import cast
 import uvicorn
 
 import twokey
+from twokey import logs
 from twokey.app import application
-from twokey.cli import logs
 from twokey.cli.context import opened
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError

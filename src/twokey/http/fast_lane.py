@@ -12,12 +12,13 @@ from hashlib import sha256
 from typing import Any, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from twokey.clock import monotonic
-from twokey.guard.grants import Grant
 from twokey.http.caller import plain_address
-from twokey.http.lane import Asked, Lane, Ready
+from twokey.http.lane import Answering, Asked, Lane
+from twokey.http.sending import FileSending
 
 MOST_HEAD = 64 * 1024
 HEAD_TOO_LARGE = b'{"error":"The request line and its headers are too large: at most 64 KiB are taken."}'
@@ -26,10 +27,25 @@ _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"expect", b"upgrade")
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the head of a request, which it would gather in memory without end."""
+    """uvicorn's protocol with a bound on the head of a request, which it would gather in memory without end.
+
+    And with a client's leave told to the answer under way: uvicorn tells the last one that was asked for.
+    """
 
     _in_head = False
     _head = 0
+    _under_way: RequestResponseCycle | None = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        if self._under_way is not None and not self._under_way.response_complete:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -66,6 +82,7 @@ class FastLane(BoundedProtocol):
 
     _answered = False
     _peer = ""
+    _sending: FileSending | None = None
 
     def __init__(self, *args: Any, lane: Lane, **named: Any) -> None:
         """`lane` holds the answers; the rest is uvicorn's."""
@@ -77,12 +94,19 @@ class FastLane(BoundedProtocol):
         super().connection_made(transport)
         self._peer = plain_address(self.client[0] if self.client else "")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        if self._sending is not None:
+            self._sending.abandon()
+        super().connection_lost(exc)
+
     def on_headers_complete(self) -> None:
         """Answers from the lane where it can, else asks the application."""
         self._answered = False
         if self.parser.get_method() == b"GET" and self._is_idle() and self._replayed():
             self._in_head, self._answered = False, True
             return
+        self._unset_keepalive_if_required()  # the lane may have set it for the request before, within the same bytes
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -115,23 +139,74 @@ class FastLane(BoundedProtocol):
         credential = b"" if shown is None else sha256(shown).digest()
         address = lane.address(cast("Scope", self.scope), self._peer)
         found = lane.find(key, credential, address)
-        if found is None or not self._gave(*found, named, address, started):
-            self.scope["state"]["asked"] = Asked(key, credential, lane.generation.snapshot())
-            return False
-        return True
+        if found is not None:
+            ready, grant = found
+            status = 304 if _holds(named.get(b"if-none-match"), ready.etag) else 200
+            agent = named.get(b"user-agent", b"")
+            answering = Answering(ready, grant, status, secrets.token_hex(8), address, agent, started)
+            if self._gave(answering):
+                return True
+        self.scope["state"]["asked"] = Asked(key, credential, lane.generation.snapshot())
+        return False
 
-    def _gave(self, ready: Ready, grant: Grant, named: dict[bytes, bytes], address: str, started: float) -> bool:
+    def _gave(self, answering: Answering) -> bool:
         """Sends the answer, where the lane has it in the form that is asked for."""
-        wanted = named.get(b"if-none-match")
-        if wanted is not None and b"," in wanted:
+        ready, status = answering.ready, answering.status
+        head, body = (ready.unchanged, b"") if status == 304 else (ready.head, ready.body)
+        if not head:
             return False
-        same = wanted is not None and wanted.strip().removeprefix(b"W/") == ready.etag
-        status, head, body = (304, ready.unchanged, b"") if same else (200, ready.head, ready.body)
-        if not head or ready.file is not None:
-            return False
-        request_id = secrets.token_hex(8)
         date = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
-        start = b"%s%s%sx-request-id: %s\r\n\r\n" % (STATUS_LINE[status], date, head, request_id.encode())
+        request_id = answering.request_id.encode()
+        start = b"%s%s%sx-request-id: %s\r\n\r\n" % (STATUS_LINE[status], date, head, request_id)
+        if status == 200 and ready.replay.file is not None:
+            return self._sends_file(answering, start)
         self.transport.writelines((start, body))
+        self._lane.tell(answering, len(body))
         self.on_response_complete()
         return True
+
+    def _sends_file(self, answering: Answering, start: bytes) -> bool:
+        """Begins to send a file. Whatever is asked meanwhile waits, as behind a request of the application."""
+        replay, transport = answering.ready.replay, self.transport
+        if self.scheme != "http" or transport.get_write_buffer_size() or replay.file is None:
+            return False
+        cycle = self._cycle()
+
+        def done(whole: bool) -> None:
+            self._sending = None
+            cycle.response_complete = True
+            self._lane.tell(answering, sending.sent)
+            if not whole or not cycle.keep_alive:
+                transport.close()
+            self.on_response_complete()
+
+        try:
+            sending = FileSending(transport, replay.file, replay.length, start, done)
+        except OSError:
+            return False
+        self.cycle, self._sending = cycle, sending
+        sending.proceed()
+        return True
+
+    def _cycle(self) -> RequestResponseCycle:
+        """What uvicorn waits for where it has to wait for an answer."""
+        cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.response_started = True
+        return cycle
+
+
+def _holds(wanted: bytes | None, etag: bytes) -> bool:
+    """Whether If-None-Match names the etag."""
+    return wanted is not None and etag in (each.strip().removeprefix(b"W/") for each in wanted.split(b","))

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from starlette.types import Scope
 
+from twokey.clock import monotonic
 from twokey.db.generation import place_of, stamp_in
 from twokey.guard.grants import Grant
+from twokey.http.access_log import AccessLog, rendered
 from twokey.http.answers import Replay
 from twokey.http.caller import client_address
 from twokey.registry import Registry
@@ -36,7 +37,10 @@ class Asked(NamedTuple):
 
 @dataclass(slots=True)
 class Ready:
-    """An answer that may be given again. `head` and `unchanged` (that of the 304) end before the request's id."""
+    """An answer that may be given again. `head` and `unchanged` (that of the 304) end before the request's id.
+
+    `path` is as the log has it.
+    """
 
     replay: Replay
     path: str
@@ -46,13 +50,24 @@ class Ready:
     head: bytes = b""
     body: bytes = b""
     unchanged: bytes = b""
-    file: Path | None = None
-    length: int = 0
 
     @property
     def size(self) -> int:
         """The memory that it takes, in bytes, about."""
         return OVERHEAD + len(self.head) + len(self.body) + len(self.unchanged)
+
+
+@dataclass(slots=True)
+class Answering:
+    """One answer of the lane, under the request's id and from the moment (s) when its head was read."""
+
+    ready: Ready
+    grant: Grant
+    status: int
+    request_id: str
+    address: str
+    agent: bytes
+    started: float
 
 
 class Lane:
@@ -66,6 +81,7 @@ class Lane:
         self._size = 0
         self._ready: OrderedDict[tuple[bytes, ...], Ready] = OrderedDict()
         self.names_host = registry.settings.url is None  # documents then hold the host that the client named
+        self.log = AccessLog()
         self._proxies = bool(registry.settings.trusted_proxies)
 
     @property
@@ -102,18 +118,30 @@ class Lane:
         stamp = stamp_in(asked.snapshot, place)
         known = self._forget(asked.key)
         if known is None or known.stamp != stamp or known.replay.etag != replay.etag:
-            known = Ready(replay, path, place, stamp, replay.etag.encode())
+            known = Ready(replay, rendered(path), place, stamp, replay.etag.encode())
         head = b"".join(b"%s: %s\r\n" % pair for pair in headers[:-1])
         if status == 304:
             known.unchanged = head
         else:
-            known.head, known.body, known.file, known.length = head, body, replay.file, replay.length or len(body)
+            known.replay, known.head = replay, head
+            known.body = b"" if replay.file is not None else body
         if known.size > self._most // LARGEST_PART:
             return
         self._ready[asked.key] = known
         self._size += known.size
         while self._size > self._most:
             self._forget(next(iter(self._ready)))
+
+    def tell(self, answer: Answering, length: int) -> None:
+        """Counts and logs an answer, of which `length` bytes were sent, as the application does its own."""
+        replay, seconds = answer.ready.replay, monotonic() - answer.started
+        if replay.counts is not None and answer.status == 200:
+            self.registry.downloads.count(*replay.counts, self.registry.clock.now())
+        self.registry.figures.count(replay.kind, answer.status, seconds, by_lane=True)
+        self.log.note(
+            answer.ready.path, answer.request_id, answer.status, length, seconds, answer.address, answer.grant.actor,
+            answer.agent,
+        )  # fmt: skip
 
     def _forget(self, key: tuple[bytes, ...]) -> Ready | None:
         ready = self._ready.pop(key, None)

@@ -13,7 +13,9 @@ from twokey.packages import packument as documents
 from twokey.packages.packages import Found
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
+TARBALL = "application/octet-stream"
 GZIP_FROM = 512
+SMALL = 64 * 1024  # bytes of a tarball that is answered from memory
 
 
 def packument(call: Call) -> Answer:
@@ -53,7 +55,7 @@ def dist_tags(call: Call) -> Answer:
 
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
-    call.require(Action.READ_PACKAGE, call.package_target())
+    permit = call.require(Action.READ_PACKAGE, call.package_target())
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         digest = documents.digest_of(connection, found, call.params["file"])
@@ -61,13 +63,20 @@ def tarball(call: Call) -> Answer:
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}
     if _matches(call, etag):
-        return Answer(304, headers=headers)
+        return Answer(304, headers=headers, replay=Replay(permit, found.name, "tarball", etag))
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
+    version = documents.version_in(found, call.params["file"])
     if call.method == "GET":
-        version = documents.version_in(found, call.params["file"])
         call.registry.downloads.count(found.id, version, call.caller.received_at)
-    return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
+    counts = (found.id, version)
+    if length <= SMALL:
+        with stream:
+            replay = Replay(permit, found.name, "tarball", etag, counts=counts)
+            return Answer(200, stream.read(), TARBALL, headers, replay=replay)
+    file = blobs.local_path(digest)
+    large = None if file is None else Replay(permit, found.name, "tarball", etag, file, length, counts)
+    return Answer(200, media_type=TARBALL, headers=headers, stream=stream, length=length, replay=large)
 
 
 def _document(
