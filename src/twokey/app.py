@@ -23,6 +23,8 @@ from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
+from twokey.guard.watch import EVERY_SECONDS as WATCH_SECONDS
+from twokey.guard.watch import Watch
 from twokey.http.answers import Answer, json_answer
 from twokey.http.caller import base_address, client_address
 from twokey.http.lane import Lane
@@ -67,6 +69,7 @@ def application(registry: Registry, port: int, lane: Lane | None = None) -> ASGI
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            tasks.start_soon(_every, WATCH_SECONDS, Watch(registry.database).look)
             tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
             if registry.postman is not None:
                 tasks.start_soon(_deliver, registry.postman)
