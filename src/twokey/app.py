@@ -49,8 +49,10 @@ log = logging.getLogger("twokey")
 access_log = logging.getLogger("twokey.access")
 
 
-def application(registry: Registry, port: int, lane: Lane | None = None) -> ASGIApp:
+def application(registry: Registry, port: int, lane: Lane | None = None, *, keeps_house: bool = True) -> ASGIApp:
     """The application. `port` is the listener's, for links while no address is set; `lane` learns its answers.
+
+    `keeps_house`: that it tidies and sends mail, for all that answer on this machine.
 
     A GET that asks for a page gets one where there is one; everything else is the npm API's. Raises AssertionError
     where a route names no action.
@@ -68,10 +70,11 @@ def application(registry: Registry, port: int, lane: Lane | None = None) -> ASGI
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            if keeps_house:
+                tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
             tasks.start_soon(_every, WATCH_SECONDS, Watch(registry.database).look)
             tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
-            if registry.postman is not None:
+            if keeps_house and registry.postman is not None:
                 tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from tests.support.server import PATIENCE, Server
 from tests.support.wire import request
@@ -35,10 +35,16 @@ class Raw(NamedTuple):
         return Raw(head, self.body.replace(found[1], b"I" * 16))
 
 
+class Listening(Protocol):
+    """A server, whoever started it."""
+
+    port: int
+
+
 class Connection:
     """A connection to a server; several requests may go over it."""
 
-    def __init__(self, server: Server, source: str = "127.0.0.1") -> None:
+    def __init__(self, server: Listening, source: str = "127.0.0.1") -> None:
         """Connects from the address `source`."""
         self._socket = socket.create_connection(
             ("127.0.0.1", server.port), timeout=PATIENCE, source_address=(source, 0)

@@ -21,14 +21,16 @@ import twokey
 from twokey import logs
 from twokey.app import application
 from twokey.cli.context import opened
+from twokey.cli.workers import STOPS, Worker, Workers
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
+from twokey.figures import Figures
 from twokey.http.fast_lane import BoundedProtocol, FastLane
 from twokey.http.lane import Lane
+from twokey.registry import Registry
 from twokey.settings import Settings
 from twokey.web.visit import trustworthy
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 8
 IDLE_SECONDS = 65
 LANE_BYTES = 64 * 1024 * 1024
@@ -41,26 +43,52 @@ def run(settings: Settings, *, clock: Clock) -> int:
     Raises ConfigurationError for a port in use and for whatever else stops a start.
     """
     logs.set_up(settings.log_level)
+    if settings.workers > 1:
+        return _with_workers(settings, clock)
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(each) for each in listen(settings)]
         port: int = sockets[0].getsockname()[1]
         registry = opened(settings, clock)
-        lane = Lane(registry, LANE_BYTES) if settings.fast_lane == "on" else None
-        config = uvicorn.Config(
-            application(registry, port, lane),
-            loop="uvloop",
-            http=_protocol(lane),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # TWOKEY_TRUSTED_PROXIES decides, in http/caller.py
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        _Server(config, banner(settings, port)).run(sockets)
+        _server(registry, port, banner(settings, port)).run(sockets)
     return 0
+
+
+def _with_workers(settings: Settings, clock: Clock) -> int:
+    """The same by several processes. One of them keeps house for all, and says when it listens."""
+    listeners = listen_often(settings)
+    port: int = listeners[0][0].getsockname()[1]
+    figures = Figures(settings.workers)
+    opened(settings, clock).close()  # whatever stops a start stops it here, and what there is to make is made once
+
+    def work(worker: Worker) -> int:
+        figures.be_worker(worker.number)
+        first = worker.number == 0
+        text = banner(settings, port) if first and not worker.again else None
+        registry = opened(settings, clock, figures)
+        _server(registry, port, text, keeps_house=first, parent=worker.parent).run(list(worker.sockets))
+        return 0
+
+    return Workers(listeners, work, GRACE_SECONDS + 1).run()
+
+
+def _server(
+    registry: Registry, port: int, text: str | None, *, keeps_house: bool = True, parent: int | None = None
+) -> _Server:
+    lane = Lane(registry, LANE_BYTES) if registry.settings.fast_lane == "on" else None
+    config = uvicorn.Config(
+        application(registry, port, lane, keeps_house=keeps_house),
+        loop="uvloop",
+        http=_protocol(lane),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # TWOKEY_TRUSTED_PROXIES decides, in http/caller.py
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return _Server(config, text, parent)
 
 
 def _protocol(lane: Lane | None) -> type[asyncio.Protocol]:
@@ -77,14 +105,22 @@ class _Server(uvicorn.Server):
     while requests are finished, and not in the moment between that and the end of the process.
     """
 
-    def __init__(self, config: uvicorn.Config, text: str) -> None:
+    def __init__(self, config: uvicorn.Config, text: str | None, parent: int | None) -> None:
         super().__init__(config)
         self._text = text
+        self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, then prints the banner."""
+        """Starts, then prints the banner. A worker stops, too, where its parent is gone."""
         await super().startup(sockets)
-        print(self._text, flush=True)  # noqa: T201
+        if self._parent is not None:
+            asyncio.get_running_loop().add_reader(self._parent, self._orphaned, self._parent)
+        if self._text is not None:
+            print(self._text, flush=True)  # noqa: T201
+
+    def _orphaned(self, parent: int) -> None:
+        asyncio.get_running_loop().remove_reader(parent)
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,7 +156,16 @@ def listen(settings: Settings) -> list[socket.socket]:
     raise AssertionError("the last turn returns or raises")
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def listen_often(settings: Settings) -> list[list[socket.socket]]:
+    """The listening sockets of each worker, all on the same addresses. Raises ConfigurationError."""
+    alone = listen(settings)  # without sharing, so that another server's port is found to be in use
+    addresses = [each.getsockname()[:2] for each in alone]
+    for each in alone:
+        each.close()
+    return [[_bound(host, port, shared=True) for host, port in addresses] for _ in range(settings.workers)]
+
+
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -130,6 +175,8 @@ def _bound(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"TWOKEY_HOST={host} is no address of this machine: {error.strerror}.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
