@@ -190,7 +190,7 @@ def _opened(settings: Settings, clock: Clock, database: Database, figures: Figur
         form_key=_instance_secret(database, vault, FORM_KEY),
         grants=Grants(),
         figures=figures,
-        documents=RenderedDocuments(),
+        documents=RenderedDocuments(settings.cache * MIB // 2),
         downloads=DownloadCounter(database),
         signer=signer,
         outbox=outbox,

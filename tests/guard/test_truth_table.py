@@ -358,7 +358,7 @@ WAYS_IN = {
 }  # fmt: skip
 READING = {
     Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
+    Action.LIST_TOKENS, Action.READ_METRICS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 }  # fmt: skip
 
 

@@ -27,13 +27,12 @@ from twokey.errors import ConfigurationError
 from twokey.figures import Figures
 from twokey.http.fast_lane import BoundedProtocol, FastLane
 from twokey.http.lane import Lane
-from twokey.registry import Registry
+from twokey.registry import MIB, Registry
 from twokey.settings import Settings
 from twokey.web.visit import trustworthy
 
 GRACE_SECONDS = 8
 IDLE_SECONDS = 65
-LANE_BYTES = 64 * 1024 * 1024
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -74,7 +73,7 @@ def _with_workers(settings: Settings, clock: Clock) -> int:
 def _server(
     registry: Registry, port: int, text: str | None, *, keeps_house: bool = True, parent: int | None = None
 ) -> _Server:
-    lane = Lane(registry, LANE_BYTES) if registry.settings.fast_lane == "on" else None
+    lane = Lane(registry, registry.settings.cache * MIB // 2) if registry.settings.fast_lane == "on" else None
     config = uvicorn.Config(
         application(registry, port, lane, keeps_house=keeps_house),
         loop="uvloop",

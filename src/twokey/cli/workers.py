@@ -84,7 +84,7 @@ class Workers:
             number = self._running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             if not self._stopping:
-                log.error("a worker ended and is begun again", extra={"worker": number, "code": code, "process": pid})
+                log.error("a worker ended and is begun again", extra={"worker": number, "code": code, "pid": pid})
 
     def _begin_missing(self) -> None:
         for number in range(len(self._sockets)):

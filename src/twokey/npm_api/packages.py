@@ -14,7 +14,6 @@ from twokey.packages.packages import Found
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 TARBALL = "application/octet-stream"
-GZIP_FROM = 512
 SMALL = 64 * 1024  # bytes of a tarball that is answered from memory
 
 
@@ -88,16 +87,16 @@ def _document(
     """
     packed = "gzip" in call.headers.get("accept-encoding", "")
     starred = f".{found.stars_revision}" if kind == "full" and found.stars_revision else ""
-    plain, compressed = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
-    packed = packed and len(plain) >= GZIP_FROM
+    document = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
+    packed = packed and document.packs
     etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
     replay = Replay(permit, found.name, "version" if kind.startswith("version") else "packument", etag)
     if _matches(call, etag):
         return Answer(304, media_type=media_type, headers=headers, replay=replay)
     if packed:
-        return Answer(200, compressed, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
-    return Answer(200, plain, media_type, headers, replay=replay)
+        return Answer(200, document.gzip, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
+    return Answer(200, document.plain, media_type, headers, replay=replay)
 
 
 def _cache_control(call: Call, found: Found) -> dict[str, str]:
