@@ -36,7 +36,7 @@ class Registry(NamedTuple):
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A package for everybody, a large one, a scoped one, and one that only its owner may read."""
     folder = tmp_path_factory.mktemp("lane")
-    with Server(folder / "fast", {**MEASURED, "TWOKEY_FAST_LANE": "on"}) as fast:
+    with Server(folder / "fast", MEASURED) as fast:
         alice = accounts.sign_up(fast)
         private = f"@{alice.name}/private"
         for name in ("pkg", f"@{alice.name}/open", private):

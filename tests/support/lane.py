@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, Self
 from tests.support.server import PATIENCE, Server
 from tests.support.wire import request
 
-MEASURED = {"TWOKEY_METRICS": "127.0.0.0/8"}
+MEASURED = {"TWOKEY_METRICS": "127.0.0.0/8", "TWOKEY_FAST_LANE": "on"}
 HOST = "localhost:4873"  # what documents then have in their addresses, whatever the port
 
 
