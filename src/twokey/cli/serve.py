@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import shlex
 import signal
 import socket
@@ -42,6 +43,7 @@ def run(settings: Settings, *, clock: Clock) -> int:
     Raises ConfigurationError for a port in use and for whatever else stops a start.
     """
     logs.set_up(settings.log_level)
+    _take_every_descriptor()
     if settings.workers > 1:
         return _with_workers(settings, clock)
     with contextlib.ExitStack() as stack:
@@ -50,6 +52,13 @@ def run(settings: Settings, *, clock: Clock) -> int:
         registry = opened(settings, clock)
         _server(registry, port, banner(settings, port)).run(sockets)
     return 0
+
+
+def _take_every_descriptor() -> None:
+    """As many connections as the system allows, instead of the thousand that it gives unasked."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # it stays as it was
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _with_workers(settings: Settings, clock: Clock) -> int:

@@ -7,7 +7,6 @@ connection. It overrides `on_headers_complete` and what belongs to it, which uvi
 from __future__ import annotations
 
 import asyncio
-import secrets
 from hashlib import sha256
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from twokey.http.sending import FileSending
 MOST_HEAD = 64 * 1024
 HEAD_TOO_LARGE = b'{"error":"The request line and its headers are too large: at most 64 KiB are taken."}'
 # A body that follows, an answer before it, another protocol: for the application.
-_NOT_PLAIN = (b"content-length", b"transfer-encoding", b"expect", b"upgrade")
+_NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -83,6 +82,8 @@ class FastLane(BoundedProtocol):
     _answered = False
     _peer = ""
     _sending: FileSending | None = None
+    _idle_since = 0.0  # when (s) the lane gave the last answer; 0 while another is awaited
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, lane: Lane, **named: Any) -> None:
         """`lane` holds the answers; the rest is uvicorn's."""
@@ -96,6 +97,8 @@ class FastLane(BoundedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._sending is not None:
             self._sending.abandon()
         super().connection_lost(exc)
@@ -106,7 +109,8 @@ class FastLane(BoundedProtocol):
         if self.parser.get_method() == b"GET" and self._is_idle() and self._replayed():
             self._in_head, self._answered = False, True
             return
-        self._unset_keepalive_if_required()  # the lane may have set it for the request before, within the same bytes
+        self._idle_since = 0.0
+        self._unset_keepalive_if_required()  # set behind a file that came within the same bytes
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -130,7 +134,7 @@ class FastLane(BoundedProtocol):
         """Answers the request from the lane; False, with a note of what was asked, for the application."""
         started = monotonic()
         named = dict(self.headers)
-        if len(named) != len(self.headers) or any(name in named for name in _NOT_PLAIN):
+        if len(named) != len(self.headers) or not named.keys().isdisjoint(_NOT_PLAIN):
             return False  # a header that is there twice is for the application to understand
         lane = self._lane
         accept, encoding = named.get(b"accept", b""), named.get(b"accept-encoding", b"")
@@ -143,7 +147,7 @@ class FastLane(BoundedProtocol):
             ready, grant = found
             status = 304 if _holds(named.get(b"if-none-match"), ready.etag) else 200
             agent = named.get(b"user-agent", b"")
-            answering = Answering(ready, grant, status, secrets.token_hex(8), address, agent, started)
+            answering = Answering(ready, grant, status, lane.request_id(), address, agent, started)
             if self._gave(answering):
                 return True
         self.scope["state"]["asked"] = Asked(key, credential, lane.generation.snapshot())
@@ -162,8 +166,26 @@ class FastLane(BoundedProtocol):
             return self._sends_file(answering, start)
         self.transport.writelines((start, body))
         self._lane.tell(answering, len(body))
-        self.on_response_complete()
+        self._wait_for_more()
         return True
+
+    def _wait_for_more(self) -> None:
+        """Ends the connection in the end, if nothing more is asked. One timer for many answers: each costs as much as
+        a tenth of an answer."""
+        self.server_state.total_requests += 1
+        self._idle_since = monotonic()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle_for_long)
+
+    def _idle_for_long(self) -> None:
+        self._idle_timer = None
+        if not self._idle_since:
+            return  # uvicorn has a timer for what comes after
+        left = self._idle_since + self.timeout_keep_alive - monotonic()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._idle_for_long)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _sends_file(self, answering: Answering, start: bytes) -> bool:
         """Begins to send a file. Whatever is asked meanwhile waits, as behind a request of the application."""
@@ -184,7 +206,7 @@ class FastLane(BoundedProtocol):
             sending = FileSending(transport, replay.file, replay.length, start, done)
         except OSError:
             return False
-        self.cycle, self._sending = cycle, sending
+        self.cycle, self._sending, self._idle_since = cycle, sending, 0.0
         sending.proceed()
         return True
 

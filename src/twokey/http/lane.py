@@ -7,6 +7,7 @@ is the door's to say: its grant for this credential and package must still hold 
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from twokey.http.caller import client_address
 from twokey.registry import Registry
 
 OVERHEAD = 1024  # bytes, about, of an answer beside its head and body
+IDS_AT_ONCE = 512
 LARGEST_PART = 8  # no answer may be larger than this part of what the lane may hold
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -82,6 +84,7 @@ class Lane:
         self._ready: OrderedDict[tuple[bytes, ...], Ready] = OrderedDict()
         self.names_host = registry.settings.url is None  # documents then hold the host that the client named
         self.log = AccessLog()
+        self._ids: list[str] = []
         self._proxies = bool(registry.settings.trusted_proxies)
 
     @property
@@ -92,6 +95,13 @@ class Lane:
     def address(self, scope: Scope, peer: str) -> str:
         """The client's address; `peer` is the connection's own, in its plain form."""
         return client_address(self.registry.settings, scope) if self._proxies else peer
+
+    def request_id(self) -> str:
+        """An id of a request, as the application makes them; many are drawn at once, in one call of the system."""
+        if not self._ids:
+            drawn = os.urandom(8 * IDS_AT_ONCE).hex()
+            self._ids = [drawn[at : at + 16] for at in range(0, len(drawn), 16)]
+        return self._ids.pop()
 
     def find(self, asked: tuple[bytes, ...], credential: bytes, address: str) -> tuple[Ready, Grant] | None:
         """The answer to the request, with the grant that allows it; None where the application is to be asked."""
