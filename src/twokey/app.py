@@ -245,20 +245,24 @@ class _Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, length, body = monotonic(), 0, 0, b""
+        started, status, length = monotonic(), 0, 0
         headers: list[tuple[bytes, bytes]] = []
         request_id = secrets.token_hex(8)
         state = {**scope.get("state", {}), "request_id": request_id, "received_at": self._registry.clock.now()}
 
         async def sending(message: Message) -> None:
-            nonlocal status, length, headers, body
+            nonlocal status, length, headers
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
                 message["headers"] = headers
             elif message["type"] == "http.response.body":
-                length += len(message.get("body", b""))
                 body = message.get("body", b"")
+                length += len(body)
+                asked, replay = state.get("asked"), state.get("replay")
+                if self._lane is not None and asked and replay and not message.get("more_body", False):
+                    # Before the client has it: the next request finds it.
+                    self._lane.keep(asked, replay, scope["path"], status, headers, body)
             await send(message)
 
         try:
@@ -270,9 +274,6 @@ class _Outermost:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
             asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))
             await (self._pages if asks_for_page else self._app)(inner, receive, sending)
-        asked, replay = state.get("asked"), state.get("replay")
-        if self._lane is not None and asked is not None and replay is not None:
-            self._lane.keep(asked, replay, scope["path"], status, headers, body)
         seconds = monotonic() - started
         self._registry.figures.count(state.get("kind", "other"), status, seconds)
         self._log(scope, state, status, length, seconds)
@@ -345,7 +346,23 @@ def _response(answer: Answer) -> Response:
             response.headers.append("set-cookie", cookie)
         return response
     headers["content-length"] = str(answer.length)
-    return StreamingResponse(_chunks(answer.stream), status_code=answer.status, headers=headers)
+    return _Stream(_chunks(answer.stream), status_code=answer.status, headers=headers)
+
+
+class _Stream(StreamingResponse):
+    """A stream of known length that ends with its last block.
+
+    Starlette ends with an empty one after it; a client that has all by its length may ask the next thing before that,
+    and it then waits its turn as if it were asked too early.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends head and blocks."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = int(self.headers["content-length"])
+        async for block in self.body_iterator:
+            left -= len(block)
+            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
 
 
 async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
