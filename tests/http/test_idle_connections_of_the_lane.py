@@ -73,7 +73,8 @@ def test_a_connection_that_asks_nothing_more_is_ended(tmp_path: Path) -> None:
     caller = Caller(ANONYMOUS, Evidence(), "127.0.0.1", "", "0", registry.clock.now())
     permit = Permit(caller, Action.READ_PACKAGE, Target(package="core"), None, None, False, False, False)
     asked = Asked((b"/core", b"", b"", b"a"), b"", registry.database.generation.snapshot())
-    lane.keep(asked, Replay(permit, "core", "packument", '"1"'), "/core", 200, [(b"x-request-id", b"0")], b"{}")
+    headers = [(b"content-length", b"2"), (b"x-request-id", b"0")]
+    lane.keep(asked, Replay(permit, "core", "packument", '"1"'), "/core", 200, headers, b"{}")
     try:
         assert asyncio.run(_idle(lane)) == 4
     finally:
