@@ -23,8 +23,11 @@ from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
+from twokey.guard.watch import EVERY_SECONDS as WATCH_SECONDS
+from twokey.guard.watch import Watch
 from twokey.http.answers import Answer, json_answer
 from twokey.http.caller import base_address, client_address
+from twokey.http.lane import Lane
 from twokey.http.paths import plain_path
 from twokey.http.routing import Call, Face, Guarded, checked, wants_page, without_body
 from twokey.npm_api import routes as npm_routes
@@ -46,8 +49,10 @@ log = logging.getLogger("twokey")
 access_log = logging.getLogger("twokey.access")
 
 
-def application(registry: Registry, port: int) -> ASGIApp:
-    """The application. `port` is the listener's, for links while no address is set.
+def application(registry: Registry, port: int, lane: Lane | None = None, *, keeps_house: bool = True) -> ASGIApp:
+    """The application. `port` is the listener's, for links while no address is set; `lane` learns its answers.
+
+    `keeps_house`: that it tidies and sends mail, for all that answer on this machine.
 
     A GET that asks for a page gets one where there is one; everything else is the npm API's. Raises AssertionError
     where a route names no action.
@@ -65,12 +70,16 @@ def application(registry: Registry, port: int) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            if keeps_house:
+                tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            tasks.start_soon(_every, WATCH_SECONDS, Watch(registry.database).look)
             tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
-            if registry.postman is not None:
+            if keeps_house and registry.postman is not None:
                 tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()
+        if lane is not None:
+            lane.log.write()
         registry.close()
 
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
@@ -79,7 +88,7 @@ def application(registry: Registry, port: int) -> ASGIApp:
     pages = Starlette(routes=server.routes(web_routes.PAGES, PAGES), exception_handlers=handlers)
     pages.router.redirect_slashes = False
     pages.router.default = app
-    return _Outermost(app, pages, server)
+    return _Outermost(app, pages, server, lane)
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:
@@ -138,12 +147,14 @@ class _Server:
 
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
+            request.scope["state"]["kind"] = _kind(by_method[method], face)
             try:
                 answer = await self._answer(request, by_method[method], face, self._limiter(method))
             except ClientDisconnect:
                 return Response(status_code=HUNG_UP)  # nobody reads it; the access log does
             except Exception as error:  # every error has an answer
                 answer = self.error(error, request.scope, face)
+            request.scope["state"]["replay"] = answer.replay
             return _response(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
@@ -223,7 +234,8 @@ class _Server:
 class _Outermost:
     """Around everything: the arrival time, a request id, the plain path, security headers, the access log."""
 
-    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server) -> None:
+    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server, lane: Lane | None) -> None:
+        self._lane = lane
         self._app = app
         self._pages = pages
         self._server = server
@@ -234,16 +246,23 @@ class _Outermost:
             await self._app(scope, receive, send)
             return
         started, status, length = monotonic(), 0, 0
+        headers: list[tuple[bytes, bytes]] = []
         request_id = secrets.token_hex(8)
         state = {**scope.get("state", {}), "request_id": request_id, "received_at": self._registry.clock.now()}
 
         async def sending(message: Message) -> None:
-            nonlocal status, length
+            nonlocal status, length, headers
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                headers = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                message["headers"] = headers
             elif message["type"] == "http.response.body":
-                length += len(message.get("body", b""))
+                body = message.get("body", b"")
+                length += len(body)
+                asked, replay = state.get("asked"), state.get("replay")
+                if self._lane is not None and asked and replay and not message.get("more_body", False):
+                    # Before the client has it: the next request finds it.
+                    self._lane.keep(asked, replay, scope["path"], status, headers, body)
             await send(message)
 
         try:
@@ -255,7 +274,9 @@ class _Outermost:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
             asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))
             await (self._pages if asks_for_page else self._app)(inner, receive, sending)
-        self._log(scope, state, status, length, monotonic() - started)
+        seconds = monotonic() - started
+        self._registry.figures.count(state.get("kind", "other"), status, seconds)
+        self._log(scope, state, status, length, seconds)
 
     def _log(self, scope: Scope, state: dict[str, object], status: int, length: int, seconds: float) -> None:
         access_log.info(
@@ -272,6 +293,15 @@ class _Outermost:
                 "user_agent": Headers(scope=scope).get("user-agent", "")[:256],
             },
         )
+
+
+def _kind(route: Guarded, face: Face) -> str:
+    """What a request for the route is counted as."""
+    if route.kind:
+        return route.kind
+    if route.method != "GET":
+        return "write"
+    return "page" if face is PAGES else "read"
 
 
 def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -316,7 +346,23 @@ def _response(answer: Answer) -> Response:
             response.headers.append("set-cookie", cookie)
         return response
     headers["content-length"] = str(answer.length)
-    return StreamingResponse(_chunks(answer.stream), status_code=answer.status, headers=headers)
+    return _Stream(_chunks(answer.stream), status_code=answer.status, headers=headers)
+
+
+class _Stream(StreamingResponse):
+    """A stream of known length that ends with its last block.
+
+    Starlette ends with an empty one after it; a client that has all by its length may ask the next thing before that,
+    and it then waits its turn as if it were asked too early.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends head and blocks."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = int(self.headers["content-length"])
+        async for block in self.body_iterator:
+            left -= len(block)
+            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
 
 
 async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:

@@ -32,6 +32,7 @@ from twokey.blobs.store import Blobs
 from twokey.clock import DAY, MINUTE, Clock
 from twokey.db import migrate
 from twokey.db.engine import Database
+from twokey.db.generation import Generation
 from twokey.db.schema import (
     AuditAddress,
     Authenticator,
@@ -44,9 +45,11 @@ from twokey.db.schema_access import HandOff
 from twokey.db.schema_mail import Mail
 from twokey.db.schema_signing import SigningKey
 from twokey.errors import ConfigurationError
+from twokey.figures import Figures
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
+from twokey.guard.grants import Grants
 from twokey.packages import indexing, signing
 from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
@@ -65,6 +68,7 @@ from twokey.vault import Vault, key_id_of
 ADDRESS_KEY = "audit-address"
 CHECKPOINT_KEY = "audit-checkpoint"
 FORM_KEY = "web-forms"
+GENERATION = "generation"
 CHECKPOINTS = "audit-checkpoints.jsonl"
 ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
@@ -97,6 +101,8 @@ class Registry:
     authenticator: CallerAuthenticator
     door: Door
     form_key: bytes  # keys the tokens that bind a form to its session
+    grants: Grants
+    figures: Figures
     documents: RenderedDocuments
     downloads: DownloadCounter
     signer: Signer
@@ -127,21 +133,24 @@ class Registry:
         self.database.dispose()
 
 
-def open_registry(settings: Settings, clock: Clock) -> Registry:
+def open_registry(settings: Settings, clock: Clock, figures: Figures | None = None) -> Registry:
     """Opens the registry that `settings` describe: makes the data folder, the vault key and the schema where missing.
+
+    `figures`: those that it shares with other workers.
 
     Raises ConfigurationError, with a sentence, for what stops a start.
     """
     _make_data_folder(settings)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, Generation(settings.data / GENERATION))
+    database.generation.mark()  # whoever went before may have been killed between its commit and its mark
     try:
-        return _opened(settings, clock, database)
+        return _opened(settings, clock, database, figures or Figures())
     except BaseException:
         database.dispose()
         raise
 
 
-def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
+def _opened(settings: Settings, clock: Clock, database: Database, figures: Figures) -> Registry:
     migrate.upgrade(database)
     with database.read() as connection:
         named = named_keys(connection)
@@ -179,7 +188,9 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         authenticator=CallerAuthenticator(database, passwords, web_sessions, trail),
         door=Door(database, passwords, redeemer, waiting, trail, settings, clock),
         form_key=_instance_secret(database, vault, FORM_KEY),
-        documents=RenderedDocuments(),
+        grants=Grants(),
+        figures=figures,
+        documents=RenderedDocuments(settings.cache * MIB // 2),
         downloads=DownloadCounter(database),
         signer=signer,
         outbox=outbox,

@@ -228,6 +228,18 @@ class Settings:
     lifetime_granular: int | None = _setting(90, _days, "Days of a granular token, or none.")
     lifetime_read_only: int | None = _setting(None, _days, "Days of a read-only token, or none.")
     lifetime_maximum: int | None = _setting(None, _days, "The most days that a token may be made for, or none.")
+    metrics: tuple[Network, ...] = _setting(
+        (), _networks, "Addresses and networks that may read the figures at /-/metrics, with commas between."
+    )
+    workers: int = _setting(1, _number(1, 64), "Processes that answer on the port.")
+    cache: int = _setting(
+        128, _number(16, 65536), "MiB of memory for answers that are kept ready, in each of the processes."
+    )
+    fast_lane: str = _setting(
+        "on",
+        _choice("on", "off"),
+        "Whether reads that were answered before are answered again below the framework, `on` or `off`.",
+    )
     log_level: str = _setting(
         "info",
         _choice("debug", "info", "warning", "error"),

@@ -14,6 +14,7 @@ from twokey.errors import ConfigurationError
 from twokey.settings import Settings, environment, read
 
 if TYPE_CHECKING:
+    from twokey.figures import Figures
     from twokey.registry import Registry
 
 
@@ -22,14 +23,17 @@ def settings_from(ctx: click.Context) -> Settings:
     return read(environment(ctx.obj))
 
 
-def opened(settings: Settings, clock: Clock) -> Registry:
-    """The registry that the settings describe. Raises ConfigurationError for what stops a start."""
+def opened(settings: Settings, clock: Clock, figures: Figures | None = None) -> Registry:
+    """The registry that the settings describe. `figures`: those of all workers.
+
+    Raises ConfigurationError for what stops a start.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     from twokey.registry import open_registry
 
     try:
-        return open_registry(settings, clock)
+        return open_registry(settings, clock, figures)
     except (SQLAlchemyError, ImportError) as error:  # ImportError: the driver of PostgreSQL is an extra
         sentence = f"The database cannot be opened: {_reason(error)}. Look at TWOKEY_DATABASE."
         raise ConfigurationError(sentence) from error

@@ -97,6 +97,8 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
         return Reason.CREDENTIAL_KIND
     if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS and not facts.administrator:
         return Reason.NOT_ADMINISTRATOR
+    if facts.action is Action.READ_METRICS and not facts.from_monitor:
+        return Reason.NOT_VISIBLE
     if found.allowed:
         reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.AUDIT, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:

@@ -24,7 +24,7 @@ from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
-from twokey.authority.actions import BY_LINK, READS, Action, Code, Column, rule
+from twokey.authority.actions import BY_LINK, OF_ONE_PACKAGE, READS, Action, Code, Column, rule
 from twokey.authority.permit import JudgedProof, Permit, ProofKind, Target
 from twokey.authority.principal import Caller, CredentialKind, KeyAnswer
 from twokey.clock import Clock, hour_minute
@@ -127,7 +127,8 @@ class Door:
         Its first statement consumes the proof; then the question is asked again with the rows locked. Commits at the
         end of the block with the events that were recorded, or not at all. Raises what `require` raises.
         """
-        with self._database.write() as connection:
+        package = permit.target.package if permit.action in OF_ONE_PACKAGE else None
+        with self._database.write(package=package) as connection:
             tx = Transaction(connection, permit, self._clock.now())
             if permit.proof is not None:
                 self._redeemer.consume(tx, permit.proof)
@@ -179,7 +180,7 @@ class Door:
         if caller.principal.kind is CredentialKind.ANONYMOUS:
             self._trail.count_anonymous(event, caller, address_block(caller.address), caller.received_at)
             return
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._trail.append(
                 connection, event, caller, at=caller.received_at, account=caller.principal.user_name,
                 resource=str(target), outcome="refused", reason=reason, details={"action": action.value},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -18,7 +20,7 @@ from twokey.guard import site
 from twokey.orgs import orgs
 from twokey.packages import access as roles
 from twokey.packages.names import PackageName
-from twokey.settings import Settings
+from twokey.settings import Network, Settings
 from twokey.tokens import tokens
 
 COOLDOWN = DAY
@@ -79,6 +81,7 @@ class Facts:
     signup_by_invitation: bool = False
     invited: bool = False
     reading_needs_token: bool = False
+    from_monitor: bool = False  # from where the operator lets figures be read
     require_2fa: str = "off"
     removes_last_factor: bool = False
     owns_guarded_package: bool = False
@@ -149,6 +152,7 @@ def gather(
         signup_by_invitation=current.signup == "invite",
         invited=connection is not None and _invited(connection, target, at, locked),
         reading_needs_token=settings.read == "authenticated",
+        from_monitor=action is Action.READ_METRICS and _within(caller.address, settings.metrics),
         require_2fa=current.required_2fa(at),
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
@@ -182,6 +186,10 @@ def _covered(limits: TokenLimits, target: Target) -> bool:
     if target.package is not None:
         return limits.covers(target.package, target.scope)
     return target.organisation is None or limits.covers_organisation(target.organisation)
+
+
+def _within(address: str, networks: Sequence[Network]) -> bool:
+    return bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
 
 
 def _asks_site(principal: Principal, account: _Account, action: Action, removes_last_factor: bool) -> bool:

@@ -6,11 +6,13 @@ import errno
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from sqlalchemy.exc import OperationalError
 
+from twokey.authority.permit import Permit
 from twokey.errors import (
     AddressRefused,
     Busy,
@@ -33,8 +35,28 @@ log = logging.getLogger("twokey.http")
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """That an answer may be given again to whoever asks the same and holds a permit, as long as nothing is changed.
+
+    `kind` is what is asked for, for the figures. Where the body is a file, `file` is it and `length` its size in bytes.
+    `counts`: the package's id and the version of which each answer is a download.
+    """
+
+    permit: Permit
+    package: str
+    kind: str
+    etag: str
+    file: Path | None = None
+    length: int = 0
+    counts: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each."""
+    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each.
+
+    `replay`: that the fast lane may give it again, and under what permit it was given.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -43,6 +65,7 @@ class Answer:
     cookies: tuple[str, ...] = ()
     stream: BinaryIO | None = None
     length: int = 0
+    replay: Replay | None = None
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

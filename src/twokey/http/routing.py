@@ -84,7 +84,7 @@ class Guarded:
     """A route: method, path, the action or actions that it asks for, its handler.
 
     `body_limit` in bytes; None for the limit of a publish. `ignores_credentials`: an Authorization header means
-    nothing here, be it good or bad.
+    nothing here, be it good or bad. `kind`: what it is counted as, where that is more than a read or a write.
     """
 
     method: str
@@ -93,6 +93,7 @@ class Guarded:
     handler: Handler
     body_limit: int | None = SMALL_BODY
     ignores_credentials: bool = False
+    kind: str = ""
 
 
 def checked(routes: Sequence[Guarded]) -> Sequence[Guarded]:

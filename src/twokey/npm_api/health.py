@@ -1,4 +1,4 @@
-"""`GET /`, ping and health."""
+"""`GET /`, ping, health and figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twokey.authority.permit import Target
 from twokey.clock import iso
 from twokey.http.answers import Answer, json_answer
 from twokey.http.health import FAILING, OK, blobs_state, database_state
+from twokey.http.metrics import TEXT, rendered
 from twokey.http.routing import Call
 
 log = logging.getLogger("twokey.health")
@@ -43,6 +44,12 @@ def health(call: Call) -> Answer:
         "version": twokey.__version__,
     }
     return json_answer(document, 200 if well else 503, {"cache-control": "no-store"})
+
+
+def metrics(call: Call) -> Answer:
+    """The server's figures for Prometheus, where the operator lets them be read from."""
+    call.require(Action.READ_METRICS, Target())
+    return Answer(200, rendered(call.registry.figures), TEXT, {"cache-control": "no-store"})
 
 
 def _database(call: Call) -> str:
