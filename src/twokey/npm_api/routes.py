@@ -104,5 +104,5 @@ ROUTES = (
     Guarded("DELETE", "/{name:package}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_package),
     Guarded("GET", "/{name:package}/{version:part}", (Action.READ_PACKAGE,), packages.version, kind="version"),
     Guarded("GET", "/{name:package}", (Action.READ_PACKAGE,), packages.packument, kind="packument"),
-    Guarded("PUT", "/{name:package}", PUT_ACTIONS, publish.put, body_limit=None),
+    Guarded("PUT", "/{name:package}", PUT_ACTIONS, publish.put, body_limit=None, ask_first=publish.ask_first),
 )  # fmt: skip
