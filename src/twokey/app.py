@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
-from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
+from twokey.errors import Busy, Invalid, NotFound, TooLarge, TwokeyError, UpstreamFailed
 from twokey.http.answers import Answer, json_answer
 from twokey.http.caller import base_address, client_address
 from twokey.http.paths import plain_path
@@ -30,6 +30,7 @@ from twokey.http.routing import Call, Face, Guarded, checked, wants_page, withou
 from twokey.npm_api import routes as npm_routes
 from twokey.npm_api.face import NPM
 from twokey.registry import MIB, Registry, keep_house
+from twokey.upstream.waiting import Waited, Waits
 from twokey.web import routes as web_routes
 from twokey.web.face import PAGES
 
@@ -37,6 +38,7 @@ READERS, WRITERS = 32, 96
 HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS, MAIL_SECONDS = 300, 10, 2
 HUNG_UP = 499
 CHUNK = 256 * 1024
+MOST_WAITERS, MOST_WISHES = 2000, 8
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -71,6 +73,8 @@ def application(registry: Registry, port: int) -> ASGIApp:
                 tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()
+        if registry.upstream is not None:
+            await registry.upstream.close()
         registry.close()
 
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
@@ -120,6 +124,7 @@ class _Server:
         self._port = port
         self._readers: anyio.CapacityLimiter | None = None
         self._writers: anyio.CapacityLimiter | None = None
+        self._waiters = 0  # requests that wait for upstream
 
     def _limiter(self, method: str) -> anyio.CapacityLimiter:
         if self._readers is None or self._writers is None:  # they belong to a running event loop
@@ -151,7 +156,7 @@ class _Server:
     async def _answer(self, request: Request, route: Guarded, face: Face, limiter: anyio.CapacityLimiter) -> Answer:
         """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
         if route.method == "GET":
-            return await anyio.to_thread.run_sync(self._read, route, face, request, limiter=limiter)
+            return await self._waiting(lambda waited: self._read(route, face, request, waited), limiter)
         limit = self._body_limit(route)
         try:
             caller = await anyio.to_thread.run_sync(self._identify, route, face, request.scope, limiter=limiter)
@@ -159,10 +164,33 @@ class _Server:
             await _drain(request, limit)
             raise
         body = await _read_body(request, limit)
-        return await anyio.to_thread.run_sync(self._run, route, face, request, caller, body, limiter=limiter)
+        return await self._waiting(lambda waited: self._run(route, face, request, caller, body, waited), limiter)
 
-    def _read(self, route: Guarded, face: Face, request: Request) -> Answer:
-        return self._run(route, face, request, self._identify(route, face, request.scope), b"")
+    async def _waiting(self, work: Callable[[Waited], Answer], limiter: anyio.CapacityLimiter) -> Answer:
+        """The handler's answer. One that needs upstream first gives its thread back, and begins again when that has
+        answered: clients may wait by the hundred, threads may not.
+
+        Raises what the handler raises, and Busy where too many wait.
+        """
+        waited: dict[str, object] = {}
+        while True:
+            try:
+                return await anyio.to_thread.run_sync(work, waited, limiter=limiter)
+            except Waits as wish:
+                if wish.key in waited or len(waited) >= MOST_WISHES:
+                    raise UpstreamFailed("Upstream gives no answer that lasts: try again in a moment.") from None
+                if self._waiters >= MOST_WAITERS:
+                    raise Busy("Too many requests wait for upstream: try again in a moment.") from None
+                self._waiters += 1
+                try:
+                    waited[wish.key] = await wish.work()
+                except Exception as error:  # the handler is told
+                    waited[wish.key] = error
+                finally:
+                    self._waiters -= 1
+
+    def _read(self, route: Guarded, face: Face, request: Request, waited: Waited) -> Answer:
+        return self._run(route, face, request, self._identify(route, face, request.scope), b"", waited)
 
     def _identify(self, route: Guarded, face: Face, scope: Scope) -> Caller:
         caller = face.identify(self.registry, route, scope)
@@ -175,7 +203,7 @@ class _Server:
             return route.body_limit
         return self.registry.settings.limit_tarball * MIB * 4 // 3 + 4 * MIB
 
-    def _run(self, route: Guarded, face: Face, request: Request, caller: Caller, body: bytes) -> Answer:
+    def _run(self, route: Guarded, face: Face, request: Request, caller: Caller, body: bytes, waited: Waited) -> Answer:
         registry = self.registry
         call = Call(
             registry=registry,
@@ -188,6 +216,7 @@ class _Server:
             method=request.method,
             path=request.url.path,
             base=self.base(request.scope),
+            waited=waited,
         )
         return face.run(call, route)
 
@@ -308,6 +337,10 @@ async def _drain(request: Request, limit: int) -> None:
 
 def _response(answer: Answer) -> Response:
     headers = {"content-type": answer.media_type, **answer.headers}
+    if answer.passing is not None:
+        if answer.passing.length is not None:
+            headers["content-length"] = str(answer.passing.length)
+        return _PassingResponse(answer.passing.chunks(), status_code=answer.status, headers=headers)
     if answer.stream is None:
         response = Response(answer.body, status_code=answer.status, headers=headers)
         if "content-length" in answer.headers:
@@ -317,6 +350,18 @@ def _response(answer: Answer) -> Response:
         return response
     headers["content-length"] = str(answer.length)
     return StreamingResponse(_chunks(answer.stream), status_code=answer.status, headers=headers)
+
+
+class _PassingResponse(StreamingResponse):
+    """Bytes that are still coming. Where the rest never comes the response stays incomplete, and the server closes the
+    connection: so the client knows that what it has is not the whole."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends what comes."""
+        try:
+            await super().stream_response(send)
+        except TwokeyError as error:
+            log.warning("an answer breaks off: %s", error.message)
 
 
 async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:

@@ -39,6 +39,7 @@ from twokey.settings import Settings
 from twokey.throttle import Bucket, Limit, full_until, record
 from twokey.two_factor import factors
 from twokey.two_factor.redeem import ASK, Redeemer
+from twokey.upstream.upstream import Upstream
 
 WRONG_PASSWORD = "Wrong password: this takes the password of your account."
 UNKNOWN_OR_WRONG = "Unknown user or wrong password."
@@ -63,8 +64,10 @@ class Door:
         trail: Trail,
         settings: Settings,
         clock: Clock,
+        upstream: Upstream | None = None,
     ) -> None:
         """Everything that a decision rests on."""
+        self._upstream = upstream
         self._database = database
         self._passwords = passwords
         self._redeemer = redeemer

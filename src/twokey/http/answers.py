@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 from sqlalchemy.exc import OperationalError
@@ -24,6 +24,7 @@ from twokey.errors import (
     TooLarge,
     TwokeyError,
     Unauthenticated,
+    UpstreamFailed,
 )
 
 JSON = "application/json"
@@ -32,9 +33,21 @@ FRESH = {"cache-control": "private, no-cache", "vary": "authorization"}
 log = logging.getLogger("twokey.http")
 
 
+class Passing(Protocol):
+    """A body that is still coming. `length` in bytes, None where nobody knows it yet."""
+
+    length: int | None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes. Raises where the rest will never come: then the connection breaks off, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each."""
+    """A status, headers, and a body: bytes, a stream of a known length, or one that is still coming (`passing`).
+
+    `cookies`: one header for each.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -43,6 +56,7 @@ class Answer:
     cookies: tuple[str, ...] = ()
     stream: BinaryIO | None = None
     length: int = 0
+    passing: Passing | None = None
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -63,6 +77,8 @@ _STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
     # npm repeats a 429 or 5xx for over a minute, with the same code each time (npm-protocol.md 0.4).
     (Throttled, 403),
     (Busy, 403),
+    # Upstream was asked as often as it makes sense; npm would repeat a 502 or 504 for over a minute.
+    (UpstreamFailed, 424),
 )
 
 

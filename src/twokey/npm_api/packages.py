@@ -7,18 +7,21 @@ from collections.abc import Callable
 from twokey.authority.actions import Action
 from twokey.http.answers import JSON, Answer, json_answer
 from twokey.http.routing import Call
+from twokey.npm_api import upstream
 from twokey.packages import packages
 from twokey.packages import packument as documents
 from twokey.packages.packages import Found
+from twokey.upstream import views
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
-GZIP_FROM = 512
 
 
 def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
     call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
+    if _is_elsewhere(call):
+        return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
 
@@ -32,6 +35,8 @@ def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
     call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
+    if _is_elsewhere(call):
+        return upstream.version(call, wanted)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
         return _document(
@@ -42,6 +47,8 @@ def version(call: Call) -> Answer:
 def dist_tags(call: Call) -> Answer:
     """`npm dist-tag ls`."""
     call.require(Action.READ_PACKAGE, call.package_target())
+    if _is_elsewhere(call):
+        return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         return json_answer(packages.dist_tags(connection, found.id), 200, _cache_control(call, found))
@@ -50,13 +57,15 @@ def dist_tags(call: Call) -> Answer:
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
     call.require(Action.READ_PACKAGE, call.package_target())
+    if _is_elsewhere(call):
+        return upstream.tarball(call, call.params["file"])
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         digest = documents.digest_of(connection, found, call.params["file"])
     etag = f'"{digest[:40]}"'
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}
-    if _matches(call, etag):
+    if upstream.matches(call, etag):
         return Answer(304, headers=headers)
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
@@ -64,6 +73,14 @@ def tarball(call: Call) -> Answer:
         version = documents.version_in(found, call.params["file"])
         call.registry.downloads.count(found.id, version, call.caller.received_at)
     return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
+
+
+def _is_elsewhere(call: Call) -> bool:
+    """Whether the package is not of this registry, so that upstream may have it. One that was unpublished here is."""
+    if call.registry.upstream is None:
+        return False
+    with call.registry.database.read() as connection:
+        return packages.find(connection, call.package) is None
 
 
 def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:
@@ -74,10 +91,10 @@ def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], 
     packed = "gzip" in call.headers.get("accept-encoding", "")
     starred = f".{found.stars_revision}" if kind == "full" and found.stars_revision else ""
     plain, compressed = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
-    packed = packed and len(plain) >= GZIP_FROM
+    packed = packed and len(plain) >= upstream.GZIP_FROM
     etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
-    if _matches(call, etag):
+    if upstream.matches(call, etag):
         return Answer(304, media_type=media_type, headers=headers)
     if packed:
         return Answer(200, compressed, media_type, {**headers, "content-encoding": "gzip"})
@@ -91,8 +108,3 @@ def _cache_control(call: Call, found: Found) -> dict[str, str]:
 
 def _is_public(call: Call, found: Found) -> bool:
     return found.access == "public" and call.registry.settings.read == "public"
-
-
-def _matches(call: Call, etag: str) -> bool:
-    shown = call.headers.get("if-none-match", "")
-    return etag in (each.strip().removeprefix("W/") for each in shown.split(","))

@@ -114,6 +114,16 @@ def matching(connection: Connection, asked: Mapping[str, Sequence[Version]]) -> 
     return found
 
 
+def malware(connection: Connection, package: str) -> list[tuple[str, str]]:
+    """The advisories that say which versions of the package are malware: id, and versions as `affected` writes them."""
+    query = (
+        select(Advisory.osv_id, AdvisoryPackage.vulnerable_versions)
+        .join(AdvisoryPackage, AdvisoryPackage.advisory_id == Advisory.id)
+        .where(AdvisoryPackage.package == package, Advisory.malicious)
+    )
+    return [(osv_id, versions) for osv_id, versions in connection.execute(query.order_by(Advisory.osv_id))]
+
+
 def _match(row: RowMapping, versions: frozenset[Version]) -> Match:
     return Match(
         id=row["id"],

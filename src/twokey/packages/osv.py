@@ -18,6 +18,7 @@ from twokey.packages.names import PackageName
 
 SEVERITIES = {"low": "low", "moderate": "moderate", "medium": "moderate", "high": "high", "critical": "critical"}
 MALWARE = "MAL-"
+MALWARE_ORIGINS = "malicious-packages-origins"  # what the OpenSSF's collection of malware says of its records
 LONGEST_TITLE, LONGEST_ADDRESS, LONGEST_RANGE = 300, 2048, 256 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _CWE = re.compile(r"CWE-[0-9]{1,6}")
@@ -48,8 +49,8 @@ def parse(data: bytes) -> Record:
     if not isinstance(osv_id, str) or not _ID.fullmatch(osv_id):
         raise Invalid("An OSV record has an id, such as GHSA-xxxx-xxxx-xxxx.")
     names = (osv_id, *_texts(document.get("aliases")))
-    malicious = any(name.startswith(MALWARE) for name in names)
     own = _object(document.get("database_specific"))
+    malicious = any(name.startswith(MALWARE) for name in names) or MALWARE_ORIGINS in own
     withdrawn = bool(document.get("withdrawn"))
     return Record(
         osv_id=osv_id,
