@@ -185,8 +185,8 @@ class Settings:
     allow_names: tuple[str, ...] = _setting(
         (),
         _names,
-        "Package names that may be created though they have capitals, are called as a module of Node.js, or are too "
-        "close to another, with commas between.",
+        "Package names that may be created though they have capitals, are called as a module of Node.js, are too "
+        "close to another, or are those of packages of upstream, with commas between.",
     )
     require_2fa: str = _setting(
         "off",

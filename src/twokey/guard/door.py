@@ -140,7 +140,7 @@ class Door:
             facts = gathering.gather(
                 connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
                 password_proved=permit.password_proved, code_proved=permit.proof is not None,
-                removes_last_factor=permit.removes_last_factor, locked=True,
+                removes_last_factor=permit.removes_last_factor, locked=True, upstream=self._upstream,
             )  # fmt: skip
             decision = decide(facts)
             if isinstance(decision, Refuse):
@@ -162,7 +162,7 @@ class Door:
         with self._reading(gathering.needs_database(caller, action, target)) as connection:
             return gathering.gather(
                 connection, caller, action, target, self._settings, caller.received_at, password_proved=False,
-                code_proved=False, removes_last_factor=removes_last_factor,
+                code_proved=False, removes_last_factor=removes_last_factor, upstream=self._upstream,
             )  # fmt: skip
 
     def _reading(self, needed: bool) -> AbstractContextManager[Connection | None]:
