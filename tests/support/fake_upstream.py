@@ -1,4 +1,4 @@
-"""An upstream of the tests' own: a registry that has what it is given, counts what it is asked, and misbehaves on demand.
+"""An upstream of the tests' own: a registry that has what it is given, notes what it is asked, and misbehaves.
 
 `misbehave` gets every request first. It returns False where the ordinary answer is to follow, and True where it has
 answered itself, by the handler's methods or by the socket.
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     upstream: FakeUpstream
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_GET(self) -> None:
         """Answers, unless the test does."""
         upstream = self.upstream
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.flush()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+    def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""
 
 
@@ -82,6 +82,7 @@ class FakeUpstream:
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     tarballs: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: threading.Event = field(default_factory=threading.Event)  # for what misbehaves until it is told to stop
 
     def add(
         self, name: str, version: str = "1.0.0", *, published: str | None = OLD, size: int = 0, **manifest: object
