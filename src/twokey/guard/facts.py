@@ -317,11 +317,12 @@ def _of_upstream(names: _Names, name: PackageName) -> Obstacle | None:
     upstream = names.upstream
     if upstream is None or name.full in names.settings.allow_names:
         return None
-    free = name.scope is not None and orgs.scope_is_free(names.connection, name.scope)
-    if free and upstream.scope_in_use(names.connection, name.scope or ""):
-        return Obstacle.SCOPE_OF_UPSTREAM
     presence = upstream.presence(names.connection, name, in_transaction=names.locked)
-    return {Presence.PRESENT: Obstacle.OF_UPSTREAM, Presence.UNKNOWN: Obstacle.UPSTREAM_AWAY}.get(presence)
+    if presence is not Presence.ABSENT:
+        return Obstacle.OF_UPSTREAM if presence is Presence.PRESENT else Obstacle.UPSTREAM_AWAY
+    free = name.scope is not None and orgs.scope_is_free(names.connection, name.scope)
+    taken = free and upstream.scope_in_use(names.connection, name.scope or "")
+    return Obstacle.SCOPE_OF_UPSTREAM if taken else None
 
 
 def _obstacle(names: _Names, name: PackageName, user_id: int) -> tuple[Obstacle | None, str | None]:

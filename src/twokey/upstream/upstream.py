@@ -95,6 +95,17 @@ class Upstream:
         assert isinstance(passing, Passing)
         return passing
 
+    def purge(self, name: PackageName | None) -> int:
+        """Removes what is kept of a package, or everything. Returns how many files went."""
+        if name is None:
+            usage = self.storage.usage()
+            self.storage.purge()
+            return usage.documents + usage.tarballs
+        head = self.storage.head(name)
+        document = self.storage.load(name, head.revision) if head is not None else None
+        tarballs = {kept.integrity for kept in document.versions.values()} if document is not None else set()
+        return self.storage.remove(name) + sum(self.storage.remove_tarball(each) for each in tarballs)
+
     def keys(self, waited: Waited) -> list[dict[str, object]]:
         """The public keys that upstream signs with; none where it has none or cannot be asked. Raises Waits."""
         since = self._now() - self._keys_at
