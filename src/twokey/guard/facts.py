@@ -125,8 +125,7 @@ def gather(
 
     `locked`, inside a write transaction, holds account, token and package as they were read until it ends; their keys
     stay free for rows that only refer to them (on PostgreSQL: NO KEY UPDATE), or two owners could wait for each other.
-    Raises Waits, unless `locked`, where a new name has to be asked of `upstream` first.
-    """
+    Raises Waits, unless `locked`, where `upstream` has to be asked first."""
     principal = caller.principal
     account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
@@ -137,8 +136,7 @@ def gather(
         of_scope = None
         if target.scope is not None and action in CHANGES_PACKAGE:
             of_scope = _organisation(connection, caller, target.scope, False, locked)
-        names = _Names(connection, settings, upstream, locked)
-        package = _package(names, caller, action, target, at)
+        package = _package(_Names(connection, settings, upstream, locked), caller, action, target, at)
         package = replace(package, organisation_requires_2fa=of_scope is not None and of_scope.require_2fa)
     asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
     current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twokey.authority.actions import Action
 from twokey.http.answers import JSON, Answer, json_answer
+from twokey.http.elsewhere import is_elsewhere
 from twokey.http.routing import Call
 from twokey.npm_api import upstream
 from twokey.packages import packages
@@ -20,7 +21,7 @@ def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
     call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
-    if _is_elsewhere(call):
+    if is_elsewhere(call):
         return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
@@ -35,7 +36,7 @@ def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
     call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
-    if _is_elsewhere(call):
+    if is_elsewhere(call):
         return upstream.version(call, wanted)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
@@ -47,7 +48,7 @@ def version(call: Call) -> Answer:
 def dist_tags(call: Call) -> Answer:
     """`npm dist-tag ls`."""
     call.require(Action.READ_PACKAGE, call.package_target())
-    if _is_elsewhere(call):
+    if is_elsewhere(call):
         return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
@@ -57,7 +58,7 @@ def dist_tags(call: Call) -> Answer:
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
     call.require(Action.READ_PACKAGE, call.package_target())
-    if _is_elsewhere(call):
+    if is_elsewhere(call):
         return upstream.tarball(call, call.params["file"])
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
@@ -73,14 +74,6 @@ def tarball(call: Call) -> Answer:
         version = documents.version_in(found, call.params["file"])
         call.registry.downloads.count(found.id, version, call.caller.received_at)
     return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
-
-
-def _is_elsewhere(call: Call) -> bool:
-    """Whether the package is not of this registry, so that upstream may have it. One that was unpublished here is."""
-    if call.registry.upstream is None:
-        return False
-    with call.registry.database.read() as connection:
-        return packages.find(connection, call.package) is None
 
 
 def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:

@@ -8,26 +8,14 @@ from __future__ import annotations
 
 from twokey.errors import NotFound
 from twokey.http.answers import JSON, Answer, json_answer
+from twokey.http.elsewhere import policy_of
 from twokey.http.routing import Call
 from twokey.packages.names import PackageName
 from twokey.upstream import views
-from twokey.upstream.policy import Policy
-from twokey.upstream.upstream import Kept, Upstream
+from twokey.upstream.upstream import Kept
 from twokey.upstream.views import Rendered
 
 GZIP_FROM = 512
-
-
-def policy_of(call: Call) -> tuple[Upstream, Policy]:
-    """Upstream, and what bears on the package that the path names. Raises NotFound where it is never asked there."""
-    upstream = call.registry.upstream
-    if upstream is None:
-        raise NotFound("Not found")
-    with call.registry.database.read() as connection:
-        policy = upstream.policy(connection, call.package)
-    if policy is None:
-        raise NotFound("Not found")
-    return upstream, policy
 
 
 def packument(call: Call, kind: str, media_type: str) -> Answer:

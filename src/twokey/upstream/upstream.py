@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 from sqlalchemy import Connection
@@ -141,12 +141,12 @@ def is_claimed(connection: Connection, every: list[Rule], name: PackageName) -> 
 def _sound_keys(body: bytes) -> list[dict[str, object]]:
     """The keys of a document of keys, those left out that are none (npm-protocol.md 8.3)."""
     try:
-        listed = msgspec.json.decode(body, type=dict[str, list[dict[str, str | None]]]).get("keys", [])
+        listed = msgspec.json.decode(body, type=dict[str, list[dict[str, Any]]]).get("keys", [])
     except msgspec.MsgspecError as error:
         raise UpstreamFailed("What upstream sent is no list of keys.") from error
-    names = ("expires", "keyid", "keytype", "scheme", "key")
+    names = ("keyid", "keytype", "scheme", "key")
     return [
-        {name: each.get(name) for name in names}
+        {"expires": each.get("expires"), **{name: each[name] for name in names}}
         for each in listed
-        if all(isinstance(each.get(name), str) for name in names[1:])
+        if all(isinstance(each.get(name), str) for name in names)
     ]
