@@ -88,9 +88,7 @@ def test_a_client_says_why_where_upstream_fails_and_does_not_ask_for_minutes(
     assert name in done.text
 
 
-def test_npm_looks_at_a_package_of_upstream_without_the_versions_that_are_withheld(
-    upstream: FakeUpstream, mirror: Server, npm12: Npm
-) -> None:
+def test_npm_does_not_see_what_is_withheld(upstream: FakeUpstream, mirror: Server, npm12: Npm) -> None:
     name = fresh_name("withheld")
     upstream.add(name, "1.0.0")
     upstream.add(name, "1.0.1", published="2999-01-01T00:00:00.000Z")
