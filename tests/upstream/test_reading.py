@@ -146,6 +146,18 @@ def test_a_version_that_cannot_be_trusted_is_left_out(upstream: FakeUpstream, mi
     assert set(document["versions"]) == {"1.0.3", "1.0.4"}
 
 
+def test_a_readme_that_was_cut_within_a_character_keeps_nobody_from_the_package(
+    upstream: FakeUpstream, mirror: Server
+) -> None:
+    name = fresh_name("cut")
+    upstream.add(name)
+    upstream.documents[name]["readme"] = "cut here \ud83d"
+    upstream.documents[name]["versions"]["1.0.0"]["description"] = "\udc00 too"
+    document = request(mirror, "GET", f"/{name}").json
+    assert document["readme"] == "cut here ?"
+    assert document["versions"]["1.0.0"]["description"] == "? too"
+
+
 def test_a_version_from_before_sha512_is_checked_by_its_sha1(upstream: FakeUpstream, mirror: Server) -> None:
     name = fresh_name("old")
     data = upstream.add(name)

@@ -6,6 +6,7 @@ packages are kept (packages/packument.py): `dist` first, the tarball's address l
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -74,11 +75,11 @@ def received(name: PackageName, body: bytes) -> KeptDocument:
     A version that is none, is of another package, or names no digest of its tarball is left out.
     """
     try:
-        document = _decode_received(body)
+        document, body = _read(body)
         rest = _decode_head(body)
         head = {key: msgspec.json.decode(rest[key]) for key in _HEAD if key in rest}
         versions = dict(_versions(name, document))
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise UpstreamFailed(f"What upstream sent for {name} is no document of a package.") from error
     if document.name != name.full:
         raise UpstreamFailed(f"What upstream sent for {name} is the document of another package.")
@@ -93,6 +94,19 @@ def received(name: PackageName, body: bytes) -> KeptDocument:
     readme = document.readme if isinstance(document.readme, str) else ""
     filename = document.readme_filename if isinstance(document.readme_filename, str) else ""
     return KeptDocument(name.full, tags, times, head, readme[:LONGEST_README], filename[:200], versions)
+
+
+def _read(body: bytes) -> tuple[_Received, bytes]:
+    """The document, and its bytes as they can be decoded further.
+
+    Registries cut long READMEs, sometimes in the middle of a character: half a surrogate pair is left, which is no
+    Unicode, and msgspec refuses it. Python's own reader takes it, and what it is written back as is sound.
+    """
+    try:
+        return _decode_received(body), body
+    except msgspec.DecodeError:
+        sound = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        return _decode_received(sound), sound
 
 
 def encoded(document: KeptDocument) -> bytes:

@@ -135,6 +135,11 @@ class Mirror:
                 f"Upstream is slow: it has not told about {name} in {patience:.0f} seconds. Try again in a moment."
             ) from None
 
+    def stop(self) -> None:
+        """Gives up every question that is under way."""
+        for flight in self._flights.values():
+            flight.cancel()
+
     def _landed(self, key: str, flight: asyncio.Task[bool]) -> None:
         self._flights.pop(key, None)
         if not flight.cancelled() and flight.exception() is not None:

@@ -142,6 +142,11 @@ class Tarballs:
             raise passing.error
         return passing
 
+    def stop(self) -> None:
+        """Gives up everything that is under way."""
+        for _, task in self._flights.values():
+            task.cancel()
+
     async def _run(self, passing: Passing, name: PackageName, version: str, kept: KeptVersion) -> None:
         error: Exception | None = None
         try:

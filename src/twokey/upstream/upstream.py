@@ -124,7 +124,9 @@ class Upstream:
             self._keys_at = self._now()
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Gives up what is under way and closes the connections."""
+        self.mirror.stop()
+        self._tarballs.stop()
         await self.client.close()
 
 
