@@ -76,6 +76,12 @@ def test_each_qualifier_finds_what_it_says(filled: World) -> None:
     assert found == FOUND
 
 
+def test_each_qualifier_finds_the_same_for_who_is_signed_in(filled: World) -> None:
+    carol = filled.account("carol")
+    found = {asked: set(names(filled, asked, carol)) for asked in FOUND}
+    assert found == FOUND
+
+
 def test_what_is_not_known_here_is_refused_not_ignored(filled: World) -> None:
     for asked in ("is:insecure", "line not:insecure"):
         with pytest.raises(Invalid, match="no list of insecure packages"):

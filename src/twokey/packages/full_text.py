@@ -16,10 +16,11 @@ from sqlalchemy import bindparam as parameter
 from sqlalchemy import literal_column as literal
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from twokey.packages.indexing import beginnings, is_long
+from twokey.packages.indexing import Facet, beginnings, is_long, mark
 from twokey.packages.question import Question
 
 MOST_HITS_RANKED = 2000  # how many packages with a word, or with several together, are counted up for its rank
+EVERY_PACKAGE = ((mark(Facet.ACCESS, "public"),), (mark(Facet.ACCESS, "restricted"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Sqlite(FullText):
         parts = self._marks(question, marks, in_name=in_name)
         parts += (self._any(demand, " AND ", " OR ") for demand in question.demands)
         parts += (f'"{each}" *' for each in question.words if is_long(each))
+        parts = parts or [self._any(EVERY_PACKAGE, " AND ", " OR ")]  # FTS5's NOT takes away from something
         wanted = " AND ".join(parts) + "".join(f" NOT {self._quoted(each)}" for each in question.excluded)
         query = text("SELECT rowid FROM search_index WHERE search_index MATCH :wanted ORDER BY rowid DESC LIMIT :most")
         return self.connection.execute(query, {"wanted": wanted, "most": self.most}).scalars().all()
