@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from tests.support.fake_upstream import FakeUpstream, Handler
 from tests.support.server import Server
 from tests.support.wire import Answer, request
 from tests.upstream.conftest import SETTINGS
+from twokey.authority.actions import Action
+from twokey.authority.principal import CredentialKind
+from twokey.guard.decide import Allow, Reason, Refuse, decide
+from twokey.guard.facts import Facts, OrganisationFacts
 
 
 def asked(upstream: FakeUpstream, name: str) -> int:
@@ -153,6 +158,17 @@ def test_a_scope_whose_packages_come_from_upstream_cannot_be_taken_here(
     assert request(mirror, "GET", f"/@{scope}/node").status == 200
     assert mirror.admin("claim", f"@{scope}").returncode == 0
     assert accounts.publish(alice, f"@{scope}/new").status == 201
+
+
+@pytest.mark.parametrize("action", [Action.SIGN_UP, Action.CREATE_ORGANISATION])
+def test_whoever_would_take_a_scope_of_upstream_s_is_refused_but_the_operator(action: Action) -> None:
+    facts = Facts(action=action, kind=CredentialKind.ANONYMOUS, takes_scope_of_upstream=True)
+    if action is Action.CREATE_ORGANISATION:
+        facts = replace(facts, kind=CredentialKind.SESSION, organisation=OrganisationFacts(False))
+    assert decide(facts) == Refuse(Reason.SCOPE_OF_UPSTREAM)
+    assert decide(replace(facts, takes_scope_of_upstream=False)) == Allow()
+    if action is Action.SIGN_UP:
+        assert decide(replace(facts, kind=CredentialKind.OPERATOR)) == Allow()
 
 
 def test_a_name_is_not_given_away_while_upstream_cannot_be_asked(

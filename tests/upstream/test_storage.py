@@ -76,6 +76,14 @@ def test_a_document_comes_back_as_it_was_kept(storage: Storage, clock: Clock) ->
     assert storage.head(PackageName(None, "other")) is None
 
 
+@pytest.mark.parametrize("etag", ["x" * 513, '"\xe4"', '"a\tb"', '"\n"'])
+def test_an_etag_that_could_not_be_sent_back_is_not_kept(storage: Storage, etag: str) -> None:
+    storage.store(NAME, kept_document(), etag)
+    head = storage.head(NAME)
+    assert head is not None
+    assert head.etag is None
+
+
 @pytest.mark.parametrize("damage", ["cut", "zeroed", "one bit", "empty"])
 def test_a_torn_document_is_not_given_and_goes(storage: Storage, tmp_path: Path, clock: Clock, damage: str) -> None:
     head = storage.store(NAME, kept_document("hello" * 100), None)

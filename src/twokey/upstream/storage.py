@@ -30,7 +30,7 @@ from twokey.packages.names import PackageName
 from twokey.upstream.document import KeptDocument, decoded
 
 MOST_DECODED = 64 * 1024 * 1024  # bytes of documents that are kept in memory as they were decoded
-LONGEST_HEAD = 4096
+LONGEST_HEAD, LONGEST_ETAG = 4096, 512
 FULL, EVICTED_TO = 1.0, 0.9  # shares of the bound
 DOCUMENTS, TARBALLS, TEMPORARY = "documents", "tarballs", "tmp"
 _MOST_VERIFIED = 100_000
@@ -114,8 +114,9 @@ class Storage:
 
     def store(self, name: PackageName, body: bytes, etag: str | None) -> Head:
         """Keeps a document (as `document.encoded` wrote it)."""
-        etag = etag if etag is not None and len(etag) <= 512 else None
-        head = Head(name.full, hashlib.sha256(body).hexdigest(), etag)
+        # one that could not be sent back as a header would keep upstream from ever being asked again
+        can_be_sent = etag is not None and len(etag) <= LONGEST_ETAG and etag.isascii() and etag.isprintable()
+        head = Head(name.full, hashlib.sha256(body).hexdigest(), etag if can_be_sent else None)
         final, temporary = self._document(name), self.temporary()
         data = msgspec.json.encode(head) + b"\n" + body
         self._make_room(len(data))
