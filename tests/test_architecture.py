@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("twokey.authority", "twokey.db", "twokey.blobs"),
     ("twokey.audit", "twokey.throttle"),
     ("twokey.accounts", "twokey.two_factor", "twokey.tokens", "twokey.packages", "twokey.orgs"),
-    ("twokey.guard", "twokey.publishing"),
+    ("twokey.guard", "twokey.publishing", "twokey.upstream"),
     ("twokey.registry",),
     ("twokey.http",),
     ("twokey.npm_api", "twokey.web"),
@@ -42,6 +42,7 @@ DOMAIN = (
     "twokey.packages",
     "twokey.orgs",
     "twokey.publishing",
+    "twokey.upstream",
 )
 
 # Who may open a raw write transaction, and why it needs no permit.

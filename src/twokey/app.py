@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
@@ -16,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,10 +30,13 @@ from twokey.http.bodies import Body, Uploads
 from twokey.http.caller import base_address, client_address
 from twokey.http.lane import Lane
 from twokey.http.paths import plain_path
+from twokey.http.responses import response_of
 from twokey.http.routing import Call, Face, Guarded, checked, wants_page, without_body
+from twokey.http.waiting import Waiting
 from twokey.npm_api import routes as npm_routes
 from twokey.npm_api.face import NPM
 from twokey.registry import MIB, Registry, keep_house
+from twokey.upstream.waiting import Waited
 from twokey.web import routes as web_routes
 from twokey.web.face import PAGES
 
@@ -83,6 +85,8 @@ def application(registry: Registry, port: int, lane: Lane | None = None, *, keep
             tasks.cancel_scope.cancel()
         if lane is not None:
             lane.log.write()
+        if registry.upstream is not None:
+            await registry.upstream.close()
         registry.close()
 
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
@@ -133,6 +137,7 @@ class _Server:
         self._readers: anyio.CapacityLimiter | None = None
         self._writers: anyio.CapacityLimiter | None = None
         self._taking: Uploads | None = None
+        self._waiting = Waiting()
 
     def _limiter(self, method: str) -> anyio.CapacityLimiter:
         if self._readers is None or self._writers is None:  # they belong to a running event loop
@@ -168,7 +173,7 @@ class _Server:
             if body.is_unheard and method != "GET":
                 answer = replace(answer, headers={**answer.headers, "connection": "close"})
             request.scope["state"]["replay"] = answer.replay
-            return _response(without_body(answer) if request.method == "HEAD" else answer)
+            return response_of(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
 
@@ -177,13 +182,16 @@ class _Server:
     ) -> Answer:
         """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
         if route.method == "GET":
-            return await anyio.to_thread.run_sync(self._read, route, face, request, limiter=limiter)
+            waited: Waited = {}
+            return await self._waiting.run(lambda: self._read(route, face, request, waited), waited, limiter)
         try:
             caller = await anyio.to_thread.run_sync(self._identify, route, face, request.scope, limiter=limiter)
-            call = self._call(route, request, caller)
+            call = self._call(route, request, caller, {})
             body.check_announced()
             if route.body_limit is None:
-                await self._uploads().take(body, call, route.ask_first, limiter)
+                first = route.ask_first
+                ask = None if first is None else partial(self._waiting.run, partial(first, call), call.waited, limiter)
+                await self._uploads().take(body, call, ask)
             else:
                 call.body = await body.read()
         except ClientDisconnect:
@@ -191,12 +199,13 @@ class _Server:
         except Exception:
             await body.drain()
             raise
+        work = partial(_run, call, route, face)
         if call.ingested is not None:
-            return await self._uploads().finish(call, partial(face.run, call, route))
-        return await anyio.to_thread.run_sync(face.run, call, route, limiter=limiter)
+            return await self._uploads().finish(call, partial(self._waiting.run, work, call.waited))
+        return await self._waiting.run(work, call.waited, limiter)
 
-    def _read(self, route: Guarded, face: Face, request: Request) -> Answer:
-        return face.run(self._call(route, request, self._identify(route, face, request.scope)), route)
+    def _read(self, route: Guarded, face: Face, request: Request, waited: Waited) -> Answer:
+        return face.run(self._call(route, request, self._identify(route, face, request.scope), waited), route)
 
     def _identify(self, route: Guarded, face: Face, scope: Scope) -> Caller:
         caller = face.identify(self.registry, route, scope)
@@ -215,7 +224,7 @@ class _Server:
         )
         return Body(request, tarball * MIB * 4 // 3 + document * MIB, sentence)
 
-    def _call(self, route: Guarded, request: Request, caller: Caller) -> Call:
+    def _call(self, route: Guarded, request: Request, caller: Caller, waited: Waited) -> Call:
         return Call(
             registry=self.registry,
             caller=caller,
@@ -227,6 +236,7 @@ class _Server:
             method=request.method,
             path=request.url.path,
             base=self.base(request.scope),
+            waited=waited,
         )
 
     def base(self, scope: Scope) -> str:
@@ -246,7 +256,7 @@ class _Server:
     def refusal(self, error: Exception, scope: Scope) -> Response:
         """The answer to an error before any route was found."""
         answer = self.error(error, scope)
-        return _response(without_body(answer) if scope["method"] == "HEAD" else answer)
+        return response_of(without_body(answer) if scope["method"] == "HEAD" else answer)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         """Starlette's own 404 and 405, in our words."""
@@ -255,7 +265,7 @@ class _Server:
             sentence = f"{request.method} is not understood at this address."
             document = {"error": sentence, "request_id": request.state.request_id}
             answer = json_answer(document, 405, getattr(error, "headers", None))
-        return _response(without_body(answer) if request.method == "HEAD" else answer)
+        return response_of(without_body(answer) if request.method == "HEAD" else answer)
 
 
 class _Outermost:
@@ -331,44 +341,12 @@ def _kind(route: Guarded, face: Face) -> str:
     return "page" if face is PAGES else "read"
 
 
+def _run(call: Call, route: Guarded, face: Face) -> Answer:
+    call.permits.clear()  # of what it asked before it had to wait for upstream
+    return face.run(call, route)
+
+
 def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with those that every answer has; a page brings stricter or wider ones of its own."""
     present = {name for name, _ in headers}
     return [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
-
-
-def _response(answer: Answer) -> Response:
-    headers = {"content-type": answer.media_type, **answer.headers}
-    if answer.stream is None:
-        response = Response(answer.body, status_code=answer.status, headers=headers)
-        if "content-length" in answer.headers:
-            response.headers["content-length"] = answer.headers["content-length"]
-        for cookie in answer.cookies:
-            response.headers.append("set-cookie", cookie)
-        return response
-    headers["content-length"] = str(answer.length)
-    return _Stream(_chunks(answer.stream), status_code=answer.status, headers=headers)
-
-
-class _Stream(StreamingResponse):
-    """A stream of known length that ends with its last block.
-
-    Starlette ends with an empty one after it; a client that has all by its length may ask the next thing before that,
-    and it then waits its turn as if it were asked too early.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        """Sends head and blocks."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        left = int(self.headers["content-length"])
-        async for block in self.body_iterator:
-            left -= len(block)
-            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
-
-
-async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await anyio.to_thread.run_sync(stream.read, CHUNK):
-            yield chunk
-    finally:
-        stream.close()

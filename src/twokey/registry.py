@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+import twokey
 from twokey.accounts import devices, hand_offs, interrupted_forms, invitations, mail, mail_links, sessions
 from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.interrupted_forms import InterruptedForms
@@ -29,7 +30,7 @@ from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
 from twokey.blobs.local import LocalBlobs
 from twokey.blobs.store import Blobs
-from twokey.clock import DAY, MINUTE, Clock
+from twokey.clock import DAY, HOUR, MICROSECONDS, MINUTE, Clock
 from twokey.db import migrate
 from twokey.db.engine import Database
 from twokey.db.generation import Generation
@@ -63,6 +64,9 @@ from twokey.two_factor import enrolment, key_ceremony, recovery_codes, resets, t
 from twokey.two_factor.key_ceremony import Challenges
 from twokey.two_factor.limits import RedeemLimits
 from twokey.two_factor.redeem import Redeemer
+from twokey.upstream.mirror import Freshness, Mirror
+from twokey.upstream.storage import Storage
+from twokey.upstream.upstream import Upstream
 from twokey.vault import Vault, key_id_of
 
 ADDRESS_KEY = "audit-address"
@@ -108,6 +112,7 @@ class Registry:
     signer: Signer
     outbox: Outbox
     postman: Postman | None  # None while no mail server is set
+    upstream: Upstream | None  # None while no upstream is set
 
     def site(self) -> Site:
         """The settings that an administrator may change, as they are now."""
@@ -166,6 +171,7 @@ def _opened(settings: Settings, clock: Clock, database: Database, figures: Figur
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
     web_sessions = Sessions(database)
     waiting = HandOffs(database, vault)
+    upstream = _upstream(settings, clock)
     redeemer = Redeemer(database, vault, throttle, trail, gate, _redeem_limits(settings), settings.issuer)
     return Registry(
         settings=settings,
@@ -186,7 +192,7 @@ def _opened(settings: Settings, clock: Clock, database: Database, figures: Figur
         challenges=Challenges(database),
         hand_offs=waiting,
         authenticator=CallerAuthenticator(database, passwords, web_sessions, trail),
-        door=Door(database, passwords, redeemer, waiting, trail, settings, clock),
+        door=Door(database, passwords, redeemer, waiting, trail, settings, clock, upstream),
         form_key=_instance_secret(database, vault, FORM_KEY),
         grants=Grants(),
         figures=figures,
@@ -195,7 +201,27 @@ def _opened(settings: Settings, clock: Clock, database: Database, figures: Figur
         signer=signer,
         outbox=outbox,
         postman=_postman(settings, outbox, clock),
+        upstream=upstream,
     )
+
+
+def _upstream(settings: Settings, clock: Clock) -> Upstream | None:
+    """The upstream of the settings. Its HTTP library is loaded where there is one. Raises ConfigurationError."""
+    if settings.upstream is None:
+        return None
+    from twokey.upstream.client import Client
+    from twokey.upstream.egress import Egress
+    from twokey.upstream.npm_config import registry as of_npm
+
+    address = of_npm() if settings.upstream == "npm" else settings.upstream
+    if address in settings.own_addresses:
+        raise ConfigurationError("TWOKEY_UPSTREAM is this registry itself: name the one behind it.")
+    egress = Egress(address, settings.upstream_hosts, settings.upstream_proxy)
+    client = Client(address, egress, f"twokey/{twokey.__version__}", settings.upstream_ca, settings.upstream_proxy)
+    storage = Storage(settings.data / "upstream", clock, settings.upstream_cache * MIB)
+    freshness = Freshness(settings.upstream_fresh * MICROSECONDS, settings.upstream_stale * HOUR)
+    mirror = Mirror(client, storage, clock, freshness)
+    return Upstream(client, storage, mirror, settings.upstream_minimum_age * HOUR, clock.now)
 
 
 def _postman(settings: Settings, outbox: Outbox, clock: Clock) -> Postman | None:
@@ -216,6 +242,8 @@ def keep_house(registry: Registry) -> None:
     with registry.database.write() as connection:
         expiry.warn(connection, registry.outbox, registry.clock.now())
     reset_due_factors(registry)
+    if registry.upstream is not None:
+        registry.upstream.storage.keep_house()
     registry.checkpoints.write_if_due(registry.clock.now())
 
 

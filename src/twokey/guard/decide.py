@@ -49,6 +49,7 @@ class Reason(StrEnum):
     INVITATION_NEEDED = "invitation-needed"
     NOT_ADMINISTRATOR = "not-administrator"
     QUARANTINED = "quarantined"
+    SCOPE_OF_UPSTREAM = "scope-of-upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
             return Reason.SIGNUP_CLOSED
         if not facts.invited:
             return Reason.INVITATION_NEEDED
+    if facts.takes_scope_of_upstream and where is not Column.OPERATOR:
+        return Reason.SCOPE_OF_UPSTREAM
     changes = facts.action in CHANGES_PACKAGE
     bypasses = where in (Column.AUTOMATION, Column.WORKLOAD)
     if changes and bypasses and facts.package is not None and facts.package.mfa == "publish":

@@ -39,6 +39,7 @@ from twokey.settings import Settings
 from twokey.throttle import Bucket, Limit, full_until, record
 from twokey.two_factor import factors
 from twokey.two_factor.redeem import ASK, Redeemer
+from twokey.upstream.upstream import Upstream
 
 WRONG_PASSWORD = "Wrong password: this takes the password of your account."
 UNKNOWN_OR_WRONG = "Unknown user or wrong password."
@@ -63,8 +64,10 @@ class Door:
         trail: Trail,
         settings: Settings,
         clock: Clock,
+        upstream: Upstream | None = None,
     ) -> None:
         """Everything that a decision rests on."""
+        self._upstream = upstream
         self._database = database
         self._passwords = passwords
         self._redeemer = redeemer
@@ -138,7 +141,7 @@ class Door:
             facts = gathering.gather(
                 connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
                 password_proved=permit.password_proved, code_proved=permit.proof is not None,
-                removes_last_factor=permit.removes_last_factor, locked=True,
+                removes_last_factor=permit.removes_last_factor, locked=True, upstream=self._upstream,
             )  # fmt: skip
             decision = decide(facts)
             if isinstance(decision, Refuse):
@@ -160,7 +163,7 @@ class Door:
         with self._reading(gathering.needs_database(caller, action, target)) as connection:
             return gathering.gather(
                 connection, caller, action, target, self._settings, caller.received_at, password_proved=False,
-                code_proved=False, removes_last_factor=removes_last_factor,
+                code_proved=False, removes_last_factor=removes_last_factor, upstream=self._upstream,
             )  # fmt: skip
 
     def _reading(self, needed: bool) -> AbstractContextManager[Connection | None]:

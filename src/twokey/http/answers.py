@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 from sqlalchemy.exc import OperationalError
@@ -26,12 +26,22 @@ from twokey.errors import (
     TooLarge,
     TwokeyError,
     Unauthenticated,
+    UpstreamFailed,
 )
 
 JSON = "application/json"
 # Of what is told to one caller and may change with any request.
 FRESH = {"cache-control": "private, no-cache", "vary": "authorization"}
 log = logging.getLogger("twokey.http")
+
+
+class Passing(Protocol):
+    """A body that is still coming. `length` in bytes, None where nobody knows it yet."""
+
+    length: int | None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes. Raises where the rest will never come: then the connection breaks off, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,9 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each.
+    """A status, headers, and a body: bytes, a stream of a known length, or one that is still coming (`passing`).
 
+    `cookies`: one header for each.
     `replay`: that the fast lane may give it again, and under what permit it was given.
     """
 
@@ -66,6 +77,7 @@ class Answer:
     stream: BinaryIO | None = None
     length: int = 0
     replay: Replay | None = None
+    passing: Passing | None = None
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -86,6 +98,8 @@ _STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
     # npm repeats a 429 or 5xx for over a minute, with the same code each time (npm-protocol.md 0.4).
     (Throttled, 403),
     (Busy, 403),
+    # Upstream was asked as often as it makes sense; npm would repeat a 502 or 504 for over a minute.
+    (UpstreamFailed, 424),
 )
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit
 from twokey.http.answers import JSON, Answer, Replay, json_answer
+from twokey.http.elsewhere import is_elsewhere
 from twokey.http.routing import Call
+from twokey.npm_api import upstream
 from twokey.packages import packages
 from twokey.packages import packument as documents
 from twokey.packages.packages import Found
+from twokey.upstream import views
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 TARBALL = "application/octet-stream"
@@ -21,6 +24,8 @@ def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
     permit = call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
+    if is_elsewhere(call):
+        return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
 
@@ -35,6 +40,8 @@ def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
     permit = call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
+    if is_elsewhere(call):
+        return upstream.version(call, wanted)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
 
@@ -47,6 +54,8 @@ def version(call: Call) -> Answer:
 def dist_tags(call: Call) -> Answer:
     """`npm dist-tag ls`."""
     call.require(Action.READ_PACKAGE, call.package_target())
+    if is_elsewhere(call):
+        return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         return json_answer(packages.dist_tags(connection, found.id), 200, _cache_control(call, found))
@@ -55,13 +64,15 @@ def dist_tags(call: Call) -> Answer:
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
     permit = call.require(Action.READ_PACKAGE, call.package_target())
+    if is_elsewhere(call):
+        return upstream.tarball(call, call.params["file"])
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         digest = documents.digest_of(connection, found, call.params["file"])
     etag = f'"{digest[:40]}"'
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}
-    if _matches(call, etag):
+    if upstream.matches(call, etag):
         return Answer(304, headers=headers, replay=Replay(permit, found.name, "tarball", etag))
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
@@ -92,7 +103,7 @@ def _document(
     etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
     replay = Replay(permit, found.name, "version" if kind.startswith("version") else "packument", etag)
-    if _matches(call, etag):
+    if upstream.matches(call, etag):
         return Answer(304, media_type=media_type, headers=headers, replay=replay)
     if packed:
         return Answer(200, document.gzip, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
@@ -106,8 +117,3 @@ def _cache_control(call: Call, found: Found) -> dict[str, str]:
 
 def _is_public(call: Call, found: Found) -> bool:
     return found.access == "public" and call.registry.settings.read == "public"
-
-
-def _matches(call: Call, etag: str) -> bool:
-    shown = call.headers.get("if-none-match", "")
-    return etag in (each.strip().removeprefix("W/") for each in shown.split(","))

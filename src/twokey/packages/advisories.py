@@ -156,6 +156,16 @@ def _same_fault(matches: Iterable[Match]) -> list[list[Match]]:
     return [members for _, members in groups]
 
 
+def malware(connection: Connection, package: str) -> list[tuple[str, str]]:
+    """The advisories that say which versions of the package are malware: id, and versions as `affected` writes them."""
+    query = (
+        select(Advisory.osv_id, AdvisoryPackage.vulnerable_versions)
+        .join(AdvisoryPackage, AdvisoryPackage.advisory_id == Advisory.id)
+        .where(AdvisoryPackage.package == package, Advisory.malicious)
+    )
+    return [(osv_id, versions) for osv_id, versions in connection.execute(query.order_by(Advisory.osv_id))]
+
+
 def _match(row: RowMapping, versions: frozenset[Version]) -> Match:
     return Match(
         id=row["id"],

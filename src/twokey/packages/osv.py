@@ -20,6 +20,7 @@ from twokey.packages.rating import Rating
 SEVERITIES = {"low": "low", "moderate": "moderate", "medium": "moderate", "high": "high", "critical": "critical"}
 MALWARE = "MAL-"
 LONGEST_TITLE, LONGEST_ADDRESS, LONGEST_RANGE, MOST_ALIASES = 300, 2048, 256 * 1024, 100
+MALWARE_ORIGINS = "malicious-packages-origins"  # what the OpenSSF's collection of malware says of its records
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _CWE = re.compile(r"CWE-[0-9]{1,6}")
 _CVSS = re.compile(r"CVSS:[0-9]\.[0-9]/[A-Z:/a-z]{1,300}")
@@ -54,11 +55,11 @@ def parse(data: bytes) -> Record:
     osv_id = document.get("id")
     if not isinstance(osv_id, str) or not _ID.fullmatch(osv_id):
         raise Invalid("An OSV record has an id, such as GHSA-xxxx-xxxx-xxxx.")
+    own = _object(document.get("database_specific"))
     aliases = dict.fromkeys(text for text in _texts(document.get("aliases")) if _ID.fullmatch(text))
-    malicious = any(name.startswith(MALWARE) for name in (osv_id, *aliases))
+    malicious = any(name.startswith(MALWARE) for name in (osv_id, *aliases)) or MALWARE_ORIGINS in own
     vector, rated = _rated(document)
     unnamed = "critical" if malicious else rated.word if rated else "moderate"
-    own = _object(document.get("database_specific"))
     withdrawn = bool(document.get("withdrawn"))
     return Record(
         osv_id=osv_id,
