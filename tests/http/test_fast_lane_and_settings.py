@@ -44,7 +44,11 @@ def test_where_reading_needs_a_token_nobody_reads_what_the_lane_gave_somebody(se
         assert _ask(connection, token).status == 200
 
 
-BEHIND = {"TWOKEY_TRUSTED_PROXIES": "127.0.0.9", "TWOKEY_URL": "https://npm.example.com"}
+BEHIND = {
+    "TWOKEY_TRUSTED_PROXIES": "127.0.0.9",
+    "TWOKEY_URL": "https://npm.example.com",
+    "TWOKEY_SIGNUP": "open",
+}
 
 
 @pytest.mark.parametrize("server", [BEHIND], indirect=True)
