@@ -12,10 +12,11 @@ RUNTIME := $(STAMPS)/runtime-$(call hash,requirements.lock pyproject.toml)
 DEVELOPMENT := $(STAMPS)/development-$(call hash,requirements-dev.lock pyproject.toml)
 CLIENTS := tests/clients/node_modules/.stamp-$(call hash,tests/clients/package-lock.json)
 MONOREPO := tests/clients/monorepo/node_modules/.stamp-$(call hash,tests/clients/monorepo/package-lock.json)
+PEERS := bench/peers/node_modules/.stamp-$(call hash,bench/peers/package-lock.json)
 # Builds of our own package use the build tools of the development lock, hashes and all.
 INSTALL_SELF := $(BIN)/uv pip install --quiet --no-deps --build-constraints requirements-dev.lock --editable .
 
-.PHONY: serve test test-long check format lock clean
+.PHONY: serve test test-long check bench format lock clean
 
 serve: $(RUNTIME)
 	@exec $(BIN)/twokey serve
@@ -35,6 +36,10 @@ check: $(DEVELOPMENT)
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_architecture.py
 
+# twokey against Verdaccio and nginx; ARGS="--write" renews docs/performance.md. See bench/__main__.py.
+bench: $(DEVELOPMENT) $(CLIENTS) $(PEERS) bench-system
+	$(BIN)/python -m bench $(ARGS)
+
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -45,7 +50,7 @@ lock: $(DEVELOPMENT)
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev -q -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) tests/clients/node_modules tests/clients/monorepo/node_modules dist
+	rm -rf $(VENV) tests/clients/node_modules tests/clients/monorepo/node_modules bench/peers/node_modules dist
 
 $(BIN)/uv:
 	@echo "Setting up twokey in $(VENV) (once) ..."
@@ -74,6 +79,15 @@ $(MONOREPO):
 	@echo "Installing Lerna and Changesets for the long tests (once) ..."
 	@cd tests/clients/monorepo && npm ci --silent
 	@touch $@
+
+$(PEERS):
+	@echo "Installing what twokey is measured against (once) ..."
+	@cd bench/peers && npm ci --silent
+	@touch $@
+
+.PHONY: bench-system
+bench-system: SYSTEM := wrk nginx
+bench-system: system
 
 # What the tests want of the system: the browser for pages, oathtool for codes that are not ours. Where one is missing and
 # may not be installed, its tests say so.

@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
@@ -22,10 +23,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
-from twokey.errors import Invalid, NotFound, TooLarge, TwokeyError
+from twokey.errors import Invalid, NotFound, TwokeyError
 from twokey.guard.watch import EVERY_SECONDS as WATCH_SECONDS
 from twokey.guard.watch import Watch
 from twokey.http.answers import Answer, json_answer
+from twokey.http.bodies import Body, Uploads
 from twokey.http.caller import base_address, client_address
 from twokey.http.lane import Lane
 from twokey.http.paths import plain_path
@@ -69,6 +71,7 @@ def application(registry: Registry, port: int, lane: Lane | None = None, *, keep
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await anyio.to_thread.run_sync(registry.blobs.sweep)
         async with anyio.create_task_group() as tasks:
             if keeps_house:
                 tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
@@ -129,11 +132,17 @@ class _Server:
         self._port = port
         self._readers: anyio.CapacityLimiter | None = None
         self._writers: anyio.CapacityLimiter | None = None
+        self._taking: Uploads | None = None
 
     def _limiter(self, method: str) -> anyio.CapacityLimiter:
         if self._readers is None or self._writers is None:  # they belong to a running event loop
             self._readers, self._writers = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(WRITERS)
         return self._readers if method == "GET" else self._writers
+
+    def _uploads(self) -> Uploads:
+        if self._taking is None:  # so do these
+            self._taking = Uploads(self.registry)
+        return self._taking
 
     def routes(self, routes: Sequence[Guarded], face: Face) -> list[Route]:
         """The Starlette routes, one for each path."""
@@ -147,33 +156,47 @@ class _Server:
 
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
-            request.scope["state"]["kind"] = _kind(by_method[method], face)
+            route = by_method[method]
+            request.scope["state"]["kind"] = _kind(route, face)
+            body = self._body(request, route)
             try:
-                answer = await self._answer(request, by_method[method], face, self._limiter(method))
+                answer = await self._answer(request, route, face, body, self._limiter(method))
             except ClientDisconnect:
                 return Response(status_code=HUNG_UP)  # nobody reads it; the access log does
             except Exception as error:  # every error has an answer
                 answer = self.error(error, request.scope, face)
+            if body.is_unheard and method != "GET":
+                answer = replace(answer, headers={**answer.headers, "connection": "close"})
             request.scope["state"]["replay"] = answer.replay
             return _response(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
 
-    async def _answer(self, request: Request, route: Guarded, face: Face, limiter: anyio.CapacityLimiter) -> Answer:
+    async def _answer(
+        self, request: Request, route: Guarded, face: Face, body: Body, limiter: anyio.CapacityLimiter
+    ) -> Answer:
         """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
         if route.method == "GET":
             return await anyio.to_thread.run_sync(self._read, route, face, request, limiter=limiter)
-        limit = self._body_limit(route)
         try:
             caller = await anyio.to_thread.run_sync(self._identify, route, face, request.scope, limiter=limiter)
-        except Exception:
-            await _drain(request, limit)
+            call = self._call(route, request, caller)
+            body.check_announced()
+            if route.body_limit is None:
+                await self._uploads().take(body, call, route.ask_first, limiter)
+            else:
+                call.body = await body.read()
+        except ClientDisconnect:
             raise
-        body = await _read_body(request, limit)
-        return await anyio.to_thread.run_sync(self._run, route, face, request, caller, body, limiter=limiter)
+        except Exception:
+            await body.drain()
+            raise
+        if call.ingested is not None:
+            return await self._uploads().finish(call, partial(face.run, call, route))
+        return await anyio.to_thread.run_sync(face.run, call, route, limiter=limiter)
 
     def _read(self, route: Guarded, face: Face, request: Request) -> Answer:
-        return self._run(route, face, request, self._identify(route, face, request.scope), b"")
+        return face.run(self._call(route, request, self._identify(route, face, request.scope)), route)
 
     def _identify(self, route: Guarded, face: Face, scope: Scope) -> Caller:
         caller = face.identify(self.registry, route, scope)
@@ -181,26 +204,30 @@ class _Server:
         self.registry.door.admit(caller, route.actions)
         return caller
 
-    def _body_limit(self, route: Guarded) -> int:
+    def _body(self, request: Request, route: Guarded) -> Body:
         if route.body_limit is not None:
-            return route.body_limit
-        return self.registry.settings.limit_tarball * MIB * 4 // 3 + 4 * MIB
+            limit = route.body_limit
+            return Body(request, limit, f"The request is too large: at most {limit} bytes are taken here.")
+        tarball, document = self.registry.settings.limit_tarball, self.registry.settings.limit_document
+        sentence = (
+            f"The request is too large: at most a tarball of {tarball} MiB (TWOKEY_LIMIT_TARBALL) in a document of "
+            f"{document} MiB (TWOKEY_LIMIT_DOCUMENT) is taken here."
+        )
+        return Body(request, tarball * MIB * 4 // 3 + document * MIB, sentence)
 
-    def _run(self, route: Guarded, face: Face, request: Request, caller: Caller, body: bytes) -> Answer:
-        registry = self.registry
-        call = Call(
-            registry=registry,
+    def _call(self, route: Guarded, request: Request, caller: Caller) -> Call:
+        return Call(
+            registry=self.registry,
             caller=caller,
             actions=frozenset(route.actions),
             params=dict(request.path_params),
             query=request.query_params,
             headers=request.headers,
-            body=body,
+            body=b"",
             method=request.method,
             path=request.url.path,
             base=self.base(request.scope),
         )
-        return face.run(call, route)
 
     def base(self, scope: Scope) -> str:
         """The registry's address, as this client is to be told."""
@@ -308,32 +335,6 @@ def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
     """The headers with those that every answer has; a page brings stricter or wider ones of its own."""
     present = {name for name, _ in headers}
     return [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    """The request's body. Raises TooLarge past the limit, after it has been read up to there.
-
-    The client is heard out up to the limit even where it announces more: one that is cut off while it still sends sees
-    a reset connection instead of the sentence, and npm then tries again.
-    """
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            parts.clear()
-            raise TooLarge(f"The request is too large: at most {limit} bytes are taken here.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _drain(request: Request, limit: int) -> None:
-    """Hears a client out whose request is refused, up to the limit; for the reason see `_read_body`."""
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            return
 
 
 def _response(answer: Answer) -> Response:

@@ -222,6 +222,9 @@ class Settings:
     limit_publish: int = _setting(600, _number(1, 1000000), "Publishes in an hour per user.")
     limit_names: int = _setting(60, _number(1, 1000000), "New package names in an hour per user.")
     limit_tarball: int = _setting(200, _number(1, 2048), "MiB of a tarball.")
+    limit_document: int = _setting(
+        16, _number(1, 256), "MiB of the document that a publish or a deprecation sends, without its tarball."
+    )
     lifetime_login: int | None = _setting(30, _days, "Days without use after which a login token ends, or none.")
     lifetime_publish: int | None = _setting(365, _days, "Days of a publish token, or none.")
     lifetime_automation: int | None = _setting(365, _days, "Days of an automation token, or none.")

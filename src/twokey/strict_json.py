@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, NoReturn
 
 from twokey.errors import Invalid
 
@@ -29,29 +29,45 @@ _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
-def loads(body: bytes, *, max_depth: int = 64, last_key_wins: bool = False) -> object:
+class Cut(NamedTuple):
+    """Where ASCII characters within a string were left out of a body: how many, and before which of its bytes."""
+
+    before: int
+    length: int
+
+
+def loads(body: bytes, *, max_depth: int = 64, last_key_wins: bool = False, cuts: Sequence[Cut] = ()) -> object:
     """Read exactly one JSON value.
 
     `body` is UTF-8 without a byte order mark; `max_depth` counts nested arrays and objects. `last_key_wins` takes an
     object with a key twice as JavaScript's `JSON.parse` does, for files that only such readers will read again.
+    `cuts`: what was taken out of the body, so that a complaint tells the place in what was sent.
     Raises `Invalid`, and nothing else, with a sentence that says what is wrong.
     """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Invalid(f"The JSON is not UTF-8: byte {error.start} is wrong. Send it as UTF-8.") from None
+        wrong = error.start + _left_out(cuts, 0, error.start)
+        raise Invalid(f"The JSON is not UTF-8: byte {wrong} is wrong. Send it as UTF-8.") from None
     if text.startswith("\ufeff"):
         raise Invalid("The JSON begins with a byte order mark. Send it without one.")
     _check_structure(body, max_depth)
     try:
         value: object = (_JAVASCRIPT_DECODER if last_key_wins else _DECODER).decode(text)
     except json.JSONDecodeError as error:
-        raise Invalid(f"This is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        line = len(text[: error.pos - error.colno + 1].encode())
+        column = error.colno + _left_out(cuts, line, len(text[: error.pos].encode()))
+        raise Invalid(f"This is not valid JSON: {error.msg} at line {error.lineno}, column {column}.") from None
     except RecursionError:  # the depth was checked; this is a caller that is itself deep in the stack
         raise Invalid("The JSON is nested too deeply. Send it flatter.") from None
     if _RISKY_ESCAPE.search(body):
         _check_texts(value)
     return value
+
+
+def _left_out(cuts: Sequence[Cut], start: int, end: int) -> int:
+    """How many characters are missing from the bytes of a body from `start` up to the one at `end`."""
+    return sum(cut.length for cut in cuts if start < cut.before <= end)
 
 
 def quoted(text: str, limit: int = 100) -> str:

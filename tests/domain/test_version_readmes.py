@@ -10,7 +10,6 @@ from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.authority.principal import CredentialKind
 from twokey.db.schema import VersionReadme
-from twokey.packages.names import PackageName
 from twokey.publishing import publish
 from twokey.publishing.document import Publish
 from twokey.publishing.publish import Prepared
@@ -18,12 +17,13 @@ from twokey.publishing.publish import Prepared
 
 def prepared(world: World, version: str, readme: str | None) -> Prepared:
     document = {"name": "pkg", "version": version, "repository": {"url": "git+https://github.com/acme/pkg.git"}}
+    data = tarball(package_json=json.dumps(document).encode())
     intent = Publish(
         version=version, manifest=dict(document), tags=["latest"], access=None,
-        tarball=tarball(package_json=json.dumps(document).encode()), readme=readme, provenance=None,
+        tarball=data, readme=readme, provenance=None,
         other_versions=(), revision=None,
     )  # fmt: skip
-    return publish.prepare(PackageName.parse("pkg"), intent, world.registry.tarball_limits, "public")
+    return world.prepare("pkg", intent, data)
 
 
 def test_each_version_keeps_its_own_readme_and_one_without_words_keeps_none(world: World) -> None:

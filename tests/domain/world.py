@@ -8,7 +8,7 @@ import itertools
 import json
 import struct
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from twokey.packages.packages import Found
 from twokey.publishing import publish
 from twokey.publishing.document import Publish
 from twokey.publishing.publish import Prepared
+from twokey.publishing.received import received
 from twokey.registry import Registry
 from twokey.tokens import tokens
 from twokey.tokens.tokens import Wish
@@ -82,6 +83,11 @@ def wrong_code(secret: bytes, at: int) -> str:
     """A code that belongs to no step near `at`."""
     near = {code_of(secret, at, offset) for offset in range(-40, 41)}
     return next(guess for guess in map("{:06d}".format, range(100)) if guess not in near)
+
+
+def packed(name: str, version: str, **manifest: object) -> bytes:
+    """A tarball; `manifest` is what its package.json holds besides."""
+    return tarball(package_json=json.dumps({"name": name, "version": version, **manifest}).encode())
 
 
 @dataclass
@@ -200,20 +206,25 @@ class World:
         target = Target(package=name, scope=PackageName.parse(name).scope, version=version)
         permit = self.registry.door.require(self.caller(principal, otp=otp), Action.PUBLISH, target)
         prepared = self.prepared(name, version)
-        self.registry.blobs.put(prepared.digest, prepared.data)
+        self.registry.blobs.put(prepared.digest, packed(name, version))
         with self.registry.door.write(permit) as tx:
             publish.publish(tx, prepared, self.registry.signer)
         return permit
 
     def prepared(self, name: str, version: str, **manifest: object) -> Prepared:
         """A version that is ready to be written; `manifest` is what its package.json holds besides."""
-        document = {"name": name, "version": version, **manifest}
-        data = tarball(package_json=json.dumps(document).encode())
+        data = packed(name, version, **manifest)
         intent = Publish(
-            version=version, manifest=dict(document), tags=["latest"], access=None, tarball=data, readme=None,
-            provenance=None, other_versions=(), revision=None,
+            version=version, manifest={"name": name, "version": version, **manifest}, tags=["latest"], access=None,
+            tarball=data, readme=None, provenance=None, other_versions=(), revision=None,
         )  # fmt: skip
-        return publish.prepare(PackageName.parse(name), intent, self.registry.tarball_limits, "public")
+        return self.prepare(name, intent, data)
+
+    def prepare(self, name: str, intent: Publish, data: bytes) -> Prepared:
+        """What `intent` asks for, ready to be written. Its tarball, `data`, is not stored."""
+        limits = self.registry.tarball_limits
+        with closing(received(self.registry.blobs, data, limits)) as arrived:
+            return publish.prepare(PackageName.parse(name), intent, arrived, limits, "public")
 
     def clear_attempts(self) -> None:
         """Empties the throttle's buckets, where the limit of guesses is not the question."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.domain.world import packed
 from tests.policy.stage import Actor, Shown
 from tests.policy.way import Ask, Way, only
 from tests.promises.support import publish_body
@@ -45,8 +46,7 @@ def at(name: str) -> str:
 
 def publish(actor: Actor, name: str) -> Ask:
     """Version 2.0.0 of the package."""
-    packed = actor.stage.world.prepared(name, "2.0.0").data
-    return _send(actor, "PUT", at(name), publish_body(name, "2.0.0", packed))
+    return _send(actor, "PUT", at(name), publish_body(name, "2.0.0", packed(name, "2.0.0")))
 
 
 def dist_tag(actor: Actor, name: str) -> Ask:

@@ -15,7 +15,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy import select, update
-from zxcvbn import zxcvbn
 
 from twokey.authority.principal import Caller
 from twokey.clock import hour_minute
@@ -210,6 +209,8 @@ def check_rules(password: str, *, context: tuple[str, ...]) -> str:
         raise Invalid(f"The password is too long: use at most {LONGEST} characters.")
     if any(0xD800 <= ord(character) <= 0xDFFF or character == "\0" for character in normal):
         raise Invalid("The password holds a character that cannot be stored.")
+    from zxcvbn import zxcvbn  # its lists of words are large, and only a new password needs them
+
     words = [word for word in (*context, "npm", "twokey", "registry") if word]
     if zxcvbn(normal[:ZXCVBN_LENGTH], user_inputs=words)["score"] < WEAKEST_SCORE:
         raise Invalid("The password is too easy to guess: use a longer one, or a few unrelated words.")

@@ -22,8 +22,32 @@ class Stored:
     age_seconds: float
 
 
+class Incoming(Protocol):
+    """Bytes on their way into the store, under no name yet. Whoever began them ends them with `discard`."""
+
+    @property
+    def stream(self) -> BinaryIO:
+        """What was written so far, to be read from any place."""
+
+    def write(self, data: bytes) -> None:
+        """Adds bytes at the end."""
+
+    def keep(self, digest: str) -> None:
+        """Makes them the blob `digest`, durably: when this returns, a power cut loses nothing of it.
+
+        `digest` is theirs: who wrote them hashed them. Keeping what is already there makes it young again, so that gc
+        leaves it alone; keeping again what gc took in between brings it back.
+        """
+
+    def discard(self) -> None:
+        """Ends it: what was not kept is gone. May be called again."""
+
+
 class Blobs(Protocol):
     """What twokey needs of a place for tarballs."""
+
+    def receive(self) -> Incoming:
+        """Room for bytes that arrive, whose digest is not known yet."""
 
     def put(self, digest: str, data: bytes) -> None:
         """Stores `data` under its digest, durably: when this returns, a power cut loses nothing of it."""
@@ -47,10 +71,13 @@ class Blobs(Protocol):
         """Every blob."""
 
     def leftovers(self) -> Iterator[tuple[str, float]]:
-        """Temporary files that an interrupted put left: name and age in seconds."""
+        """Temporary files that nobody writes any more, left by an end in the midst: name and age in seconds."""
 
     def delete_leftover(self, name: str) -> None:
         """Removes one of them."""
+
+    def sweep(self) -> int:
+        """Removes all of them. Returns how many."""
 
     def check(self) -> None:
         """Raises where nothing could be stored now."""

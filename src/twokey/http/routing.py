@@ -21,6 +21,7 @@ from twokey.authority.principal import Caller, KeyAnswer
 from twokey.guard.door import with_evidence
 from twokey.http.answers import Answer
 from twokey.packages.names import PackageName
+from twokey.publishing.ingest import Ingested
 from twokey.registry import Registry
 from twokey.two_factor import recovery_codes
 
@@ -38,6 +39,7 @@ class Call:
     query: QueryParams
     headers: Headers
     body: bytes = field(repr=False)
+    ingested: Ingested | None = None  # a large body, which was taken in blocks: then `body` is empty
     method: str = "GET"  # as it was sent: HEAD runs the handler of GET
     path: str = "/"
     base: str = ""
@@ -63,6 +65,8 @@ class Call:
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object. Raises Invalid."""
+        if self.ingested is not None:
+            return self.ingested.document()
         return strict_json.object_of(strict_json.loads(self.body), "The body")
 
     @property
@@ -83,7 +87,8 @@ Handler = Callable[[Call], Answer]
 class Guarded:
     """A route: method, path, the action or actions that it asks for, its handler.
 
-    `body_limit` in bytes; None for the limit of a publish. `ignores_credentials`: an Authorization header means
+    `body_limit` in bytes; None for the limit of a publish, whose body is taken in blocks where it is large, after
+    `ask_first` has asked the door what can be asked without it. `ignores_credentials`: an Authorization header means
     nothing here, be it good or bad. `kind`: what it is counted as, where that is more than a read or a write.
     """
 
@@ -92,6 +97,7 @@ class Guarded:
     actions: tuple[Action, ...]
     handler: Handler
     body_limit: int | None = SMALL_BODY
+    ask_first: Callable[[Call], object] | None = None
     ignores_credentials: bool = False
     kind: str = ""
 

@@ -10,7 +10,6 @@ import twokey
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.clock import iso
-from twokey.errors import NotFound
 from twokey.http.answers import Answer, json_answer
 from twokey.http.health import FAILING, OK, blobs_state, database_state
 from twokey.http.metrics import TEXT, rendered
@@ -60,9 +59,3 @@ def _database(call: Call) -> str:
         log.exception("the database does not answer")
         return FAILING
     return database_state(call.registry)
-
-
-def no_hooks(call: Call) -> Answer:
-    """`npm hook` (npm 6 to 10): there are none here, and the client shows why."""
-    call.require(Action.PING, Target())
-    raise NotFound("This registry has no hooks: npm itself has given them up.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from twokey import strict_json
 from twokey.authority.actions import Action
 from twokey.errors import Invalid
@@ -12,8 +14,19 @@ from twokey.packages import packages
 from twokey.packages.names import check_dist_tag, check_new_name
 from twokey.publishing import document, publish, withdraw
 from twokey.publishing.document import ChangeOwners, Deprecate, Publish, RemoveVersions
+from twokey.publishing.received import received
 
 OK = {"ok": True}
+DEPRECATES = frozenset({"deprecate", "undeprecate"})
+
+
+def ask_first(call: Call) -> None:
+    """Asks the door before a large body of `PUT /NAME` is heard: so large is only a publish, or a deprecation.
+
+    npm says which of them (npm-protocol.md 0.2). Whatever it says, `put` asks again for what the body turns out to be.
+    """
+    deprecates = call.headers.get("npm-command") in DEPRECATES
+    call.require(Action.DEPRECATE if deprecates else Action.PUBLISH, call.package_target())
 
 
 def put(call: Call) -> Answer:
@@ -40,14 +53,18 @@ def _publish(call: Call, intent: Publish) -> Answer:
         is_new = packages.find(connection, call.package) is None
     if is_new:
         check_new_name(call.package, registry.settings.allow_names)
-    call.body = b""  # the tarball is in the intent; the document around it is not needed twice
-    prepared = publish.prepare(call.package, intent, registry.tarball_limits, registry.settings.default_access)
-    registry.blobs.put(prepared.digest, prepared.data)
-    with registry.door.write(permit) as tx:
-        registry.database.lock(tx.connection, f"blob:{prepared.digest}")
-        if not registry.blobs.exists(prepared.digest):  # gc was faster: it deletes under the same lock
-            registry.blobs.put(prepared.digest, prepared.data)
-        publish.publish(tx, prepared, registry.signer)
+    limits = registry.tarball_limits
+    arrived = intent.tarball
+    if isinstance(arrived, bytes):
+        arrived = received(registry.blobs, arrived, limits)
+    with closing(arrived):
+        prepared = publish.prepare(call.package, intent, arrived, limits, registry.settings.default_access)
+        arrived.keep()
+        with registry.door.write(permit) as tx:
+            registry.database.lock(tx.connection, f"blob:{prepared.digest}")
+            if not registry.blobs.exists(prepared.digest):  # gc was faster: it deletes under the same lock
+                arrived.keep()
+            publish.publish(tx, prepared, registry.signer)
     return json_answer({"ok": "created new package" if is_new else "published", "success": True}, 201)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twokey.authority.actions import Action
 from twokey.http.routing import Guarded
 from twokey.npm_api import (
+    absent,
     access,
     audit,
     downloads,
@@ -28,10 +29,21 @@ ROUTES = (
     Guarded("GET", "/-/ping", (Action.PING,), health.ping, ignores_credentials=True),
     Guarded("GET", "/-/health", (Action.PING,), health.health, ignores_credentials=True),
     Guarded("GET", "/-/metrics", (Action.READ_METRICS,), health.metrics, ignores_credentials=True),
-    Guarded("GET", "/-/npm/v1/hooks", (Action.PING,), health.no_hooks, ignores_credentials=True),
-    Guarded("POST", "/-/npm/v1/hooks/hook", (Action.PING,), health.no_hooks, ignores_credentials=True),
-    Guarded("PUT", "/-/npm/v1/hooks/hook/{hook:part}", (Action.PING,), health.no_hooks, ignores_credentials=True),
-    Guarded("DELETE", "/-/npm/v1/hooks/hook/{hook:part}", (Action.PING,), health.no_hooks, ignores_credentials=True),
+    Guarded("GET", "/-/npm/v1/hooks", (Action.PING,), absent.no_hooks, ignores_credentials=True),
+    Guarded("POST", "/-/npm/v1/hooks/hook", (Action.PING,), absent.no_hooks, ignores_credentials=True),
+    Guarded("PUT", "/-/npm/v1/hooks/hook/{hook:part}", (Action.PING,), absent.no_hooks, ignores_credentials=True),
+    Guarded("DELETE", "/-/npm/v1/hooks/hook/{hook:part}", (Action.PING,), absent.no_hooks, ignores_credentials=True),
+    Guarded("GET", "/-/package/{name:package}/trust", (Action.PING,), absent.no_trust, ignores_credentials=True),
+    Guarded("POST", "/-/package/{name:package}/trust", (Action.PING,), absent.no_trust, ignores_credentials=True),
+    Guarded("DELETE", "/-/package/{name:package}/trust/{trust:part}", (Action.PING,), absent.no_trust, ignores_credentials=True),
+    Guarded("POST", "/-/npm/v1/oidc/token/exchange/package/{name:package}", (Action.PING,), absent.no_trust, ignores_credentials=True),
+    Guarded("GET", "/-/stage", (Action.PING,), absent.no_stage, ignores_credentials=True),
+    Guarded("GET", "/-/stage/{stage:part}", (Action.PING,), absent.no_stage, ignores_credentials=True),
+    Guarded("DELETE", "/-/stage/{stage:part}", (Action.PING,), absent.no_stage, ignores_credentials=True),
+    Guarded("GET", "/-/stage/{stage:part}/tarball", (Action.PING,), absent.no_stage, ignores_credentials=True),
+    Guarded("POST", "/-/stage/{stage:part}/approve", (Action.PING,), absent.no_stage, ignores_credentials=True),
+    # The body is a whole package: nobody unknown has one read.
+    Guarded("POST", "/-/stage/package/{name:package}", (Action.WHOAMI,), absent.no_stage, body_limit=None),
     Guarded("GET", "/-/v1/search", (Action.SEARCH,), search.search, kind="search"),
     Guarded("POST", "/-/v1/login", (Action.PING,), login.begin_in_browser, ignores_credentials=True),
     Guarded("GET", "/-/v1/done", (Action.PING,), login.wait_for_browser, ignores_credentials=True),
@@ -92,5 +104,5 @@ ROUTES = (
     Guarded("DELETE", "/{name:package}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_package),
     Guarded("GET", "/{name:package}/{version:part}", (Action.READ_PACKAGE,), packages.version, kind="version"),
     Guarded("GET", "/{name:package}", (Action.READ_PACKAGE,), packages.packument, kind="packument"),
-    Guarded("PUT", "/{name:package}", PUT_ACTIONS, publish.put, body_limit=None),
+    Guarded("PUT", "/{name:package}", PUT_ACTIONS, publish.put, body_limit=None, ask_first=publish.ask_first),
 )  # fmt: skip

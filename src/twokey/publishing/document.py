@@ -9,11 +9,13 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pybase64
 
 from twokey.errors import Invalid
 from twokey.packages.names import PackageName, check_dist_tag, check_user_name, published_version
+from twokey.publishing.received import Received
 from twokey.strict_json import object_of, optional_string, quoted, required_string
 
 MAX_README = 1024 * 1024
@@ -22,6 +24,7 @@ MAX_OWNERS = 1000
 _MAX_REVISION = 256
 _MAX_VERSION = 256
 _MAX_PROVENANCE = 4 * 1024 * 1024
+_Content = TypeVar("_Content", bytes, bytes | Received)
 _NO_README = "ERROR: No README data found!"  # what npm sends where there is none
 
 
@@ -35,7 +38,8 @@ class Publish:
     """The dist-tags that the document points at the new version; usually one."""
     access: str | None
     """`public`, `restricted`, or None where the client leaves it to the registry."""
-    tarball: bytes = field(repr=False)
+    tarball: bytes | Received = field(repr=False)
+    """Its bytes; of a large document, where they went as it came (`ingest.py`)."""
     readme: str | None = field(repr=False)
     provenance: bytes | None = field(repr=False)
     """A sigstore bundle (JSON), not verified."""
@@ -109,6 +113,10 @@ def _without_versions(document: dict[str, object], revision: str | None) -> Star
             raise Invalid('Every value in "users" must be true or false.')
         return Star({check_user_name(user): starred is True for user, starred in users.items()}, revision)
     if document.get("maintainers") is not None:
+        if revision == "undefined":
+            raise Invalid(
+                "This client (Yarn 1) has not read who the owners are, and would remove them all: use npm owner."
+            )
         return ChangeOwners(_owners(document["maintainers"]), revision)
     raise Invalid(
         "The document asks for nothing that this registry knows: it has no _attachments, versions, "
@@ -182,10 +190,10 @@ def _sent_version(name: PackageName, versions: dict[str, dict[str, object]], fil
 
 
 def _one(
-    attachments: dict[str, object], ending: str, read: Callable[[dict[str, object]], bytes]
-) -> tuple[str | None, bytes | None]:
+    attachments: dict[str, object], ending: str, read: Callable[[dict[str, object]], _Content]
+) -> tuple[str | None, _Content | None]:
     """Name and content of the only attachment that ends so, or twice None where there is none."""
-    found: tuple[str | None, bytes | None] = None, None
+    found: tuple[str | None, _Content | None] = None, None
     for key, value in attachments.items():
         if not key.endswith((".tgz", ".sigstore")):
             raise Invalid(f"The attachment {quoted(key)} is no tarball and no provenance. Leave it out.")
@@ -199,18 +207,29 @@ def _one(
     return found
 
 
-def _tarball(attachment: dict[str, object]) -> bytes:
+def _tarball(attachment: dict[str, object]) -> bytes | Received:
     data = attachment.get("data")
-    if not isinstance(data, str) or not data:
+    content: bytes | Received | None
+    if isinstance(data, Received):
+        content = data if data.is_sound else None
+    elif isinstance(data, str) and data:
+        content = _decoded(data)
+    else:
         raise Invalid("The tarball attachment has no data. Send the tarball as base64.")
-    try:
-        content = pybase64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("The tarball attachment is not valid base64. Publish again.") from None
+    if content is None:
+        raise Invalid("The tarball attachment is not valid base64. Publish again.")
+    size = len(content) if isinstance(content, bytes) else content.size
     length = attachment.get("length")
-    if length is not None and (isinstance(length, bool) or length != len(content)):
-        raise Invalid(f"The tarball has {len(content):,} bytes, not the length that was sent. Publish again.")
+    if length is not None and (isinstance(length, bool) or length != size):
+        raise Invalid(f"The tarball has {size:,} bytes, not the length that was sent. Publish again.")
     return content
+
+
+def _decoded(data: str) -> bytes | None:
+    try:
+        return pybase64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _bundle(attachment: dict[str, object]) -> bytes:

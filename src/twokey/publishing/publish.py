@@ -1,8 +1,9 @@
 """Publishing a version: the tarball's bytes first, then the row (promise 3).
 
 intent = document.parse(...)            # what npm's PUT body asks for; pure
-prepared = prepare(...)                 # inspect the tarball, derive the manifest; nothing is stored yet
-blobs.put(prepared.digest, ...)         # durable under its digest; an orphan until the row names it
+arrived = ...                           # the tarball, in a temporary file (received.py)
+prepared = prepare(...)                 # inspect it, derive the manifest; nothing is stored yet
+arrived.keep()                          # durable under its digest; an orphan until the row names it
 with door.write(permit) as tx:
     publish(tx, prepared, signer)       # one short transaction
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 
@@ -28,6 +29,7 @@ from twokey.packages.packument import SAID_AT_READING
 from twokey.packages.signing import Signer
 from twokey.publishing import manifest, readme, tarball
 from twokey.publishing.document import Publish
+from twokey.publishing.received import Received
 
 RELEASE_TAG = packages.LATEST
 README_LENGTH = 1024 * 1024
@@ -49,12 +51,13 @@ class Prepared:
     readme_filename: str
     readme_html: str
     differences: tuple[str, ...]
-    data: bytes = field(repr=False)
 
 
-def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, default_access: str) -> Prepared:
-    """Inspects the tarball and derives what is stored. Raises Invalid, TooLarge."""
-    facts = tarball.inspect(intent.tarball, limits)
+def prepare(
+    name: PackageName, intent: Publish, arrived: Received, limits: tarball.TarballLimits, default_access: str
+) -> Prepared:
+    """Inspects the intent's tarball, which has `arrived`, and derives what is stored. Raises Invalid, TooLarge."""
+    facts = tarball.inspect(arrived.stream, limits, arrived.digests)
     full, abbreviated, differences = manifest.build(name, intent.version, intent.manifest, facts)
     access = intent.access or (default_access if name.scope is not None else "public")
     words = (intent.readme or facts.readme or "")[:README_LENGTH]
@@ -71,7 +74,6 @@ def prepare(name: PackageName, intent: Publish, limits: tarball.TarballLimits, d
         readme_filename=facts.readme_filename or ("README.md" if intent.readme else ""),
         readme_html=readme.render(words, full.get("repository")),
         differences=tuple(differences),
-        data=intent.tarball,
     )
 
 

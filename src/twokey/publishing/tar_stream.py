@@ -7,7 +7,6 @@ programs of the last decades really write is taken. Sources: POSIX `pax`, node-t
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zlib
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ _FORBIDDEN_TYPES = {
 
 
 class Gunzip:
-    """The bytes of exactly one gzip member, with the digests of the compressed file on the way."""
+    """The bytes of exactly one gzip member."""
 
     def __init__(self, source: BinaryIO, size: int, *, most: int, ratio: int, ratio_floor: int) -> None:
         """`source` holds `size` bytes from where it stands.
@@ -48,8 +47,6 @@ class Gunzip:
         Reading raises `TooLarge` past `most` bytes of content, and where more than `ratio_floor`
         bytes came out that are more than `ratio` times `size`; `Invalid` where it is not one member.
         """
-        self.sha1 = hashlib.sha1(usedforsecurity=False)
-        self.sha512 = hashlib.sha512()
         self._source = source
         self._most = min(most, max(ratio_floor, ratio * size))
         self._inflate = zlib.decompressobj(wbits=31)
@@ -98,8 +95,6 @@ class Gunzip:
                 self._pending = self._source.read(_CHUNK)
                 if not self._pending:
                     raise Invalid("The tarball is cut off: its gzip data ends too early. Pack it again.")
-                self.sha1.update(self._pending)
-                self.sha512.update(self._pending)
             try:
                 self._buffer = self._inflate.decompress(self._pending, _CHUNK)
             except zlib.error:

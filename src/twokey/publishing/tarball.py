@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import posixpath
 import re
@@ -37,6 +38,29 @@ class TarballLimits:
     ratio_floor: int = 64 * MIB
     package_json_bytes: int = MIB
 
+    @property
+    def sentence(self) -> str:
+        """What is said of a tarball with more than `tarball_bytes`."""
+        most = self.tarball_bytes
+        return f"The tarball is larger than {most // MIB} MiB (TWOKEY_LIMIT_TARBALL). Publish a smaller package."
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """The digests of a tarball's bytes: SHA-1 in hex, and SHA-512."""
+
+    sha1: str
+    sha512: bytes
+
+    @classmethod
+    def of(cls, source: BinaryIO) -> Digests:
+        """Those of what `source` holds from where it stands."""
+        sha1, sha512 = hashlib.sha1(usedforsecurity=False), hashlib.sha512()
+        while piece := source.read(MIB):
+            sha1.update(piece)
+            sha512.update(piece)
+        return cls(sha1.hexdigest(), sha512.digest())
+
 
 @dataclass(frozen=True, slots=True)
 class TarballFacts:
@@ -69,10 +93,11 @@ class TarballFacts:
         return any(name.endswith(".gyp") for name in self.root_files)
 
 
-def inspect(data: bytes | BinaryIO, limits: TarballLimits) -> TarballFacts:
+def inspect(data: bytes | BinaryIO, limits: TarballLimits, digests: Digests | None = None) -> TarballFacts:
     """Read a whole tarball in bounded memory and say what it holds.
 
-    `data` is the tarball, or a seekable binary file that holds nothing else. Nothing is written.
+    `data` is the tarball, or a seekable binary file that holds nothing else; `digests` are its own, where they were
+    made when it arrived. Nothing is written.
     Raises `TooLarge` for what is beyond `limits`, `Invalid` for everything else that a package may
     not be: security rules of uploads (links, escaping or clashing paths, ambiguous archives), and a
     package.json that is missing or no strict JSON object.
@@ -81,20 +106,22 @@ def inspect(data: bytes | BinaryIO, limits: TarballLimits) -> TarballFacts:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     if size > limits.tarball_bytes:
-        raise TooLarge(f"The tarball is larger than {limits.tarball_bytes:,} bytes. Publish a smaller package.")
+        raise TooLarge(limits.sentence)
+    if digests is None:
+        digests = Digests.of(source)
+        source.seek(0)
     stream = Gunzip(source, size, most=limits.unpacked_bytes, ratio=limits.ratio, ratio_floor=limits.ratio_floor)
     contents = _Contents(limits)
     # an entry may have a long name and an extended header before it
     reader = TarReader(stream, most_headers=4 * limits.entries)
     for entry in reader:
         contents.add(entry, reader)
-    digest = stream.sha512.digest()
     package_json = contents.package_json()
     root_files = frozenset(contents.tree.files_in_root())
     return TarballFacts(
-        shasum=stream.sha1.hexdigest(),
-        integrity="sha512-" + base64.b64encode(digest).decode(),
-        sha512=digest.hex(),
+        shasum=digests.sha1,
+        integrity="sha512-" + base64.b64encode(digests.sha512).decode(),
+        sha512=digests.sha512.hex(),
         size=size,
         unpacked_size=contents.unpacked_size,
         file_count=contents.file_count,

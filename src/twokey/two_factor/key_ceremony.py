@@ -2,7 +2,7 @@
 
 The cryptography is py_webauthn's; what it leaves to us is here: challenges that are kept, bound to a browser and good
 once, the frame that a page may not be in, and the counter that must not shrink. The redemption of an answer is not
-here (`redeem.py`).
+here (`redeem.py`). py_webauthn is loaded by what needs it: with the libraries below it, it is a tenth of a start.
 """
 
 from __future__ import annotations
@@ -12,19 +12,10 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import webauthn
 from sqlalchemy import Connection, delete, insert, select, update
-from webauthn.helpers import base64url_to_bytes, parse_client_data_json
-from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
@@ -37,12 +28,15 @@ from twokey.db.schema_access import Challenge, SecurityKey
 from twokey.errors import NotFound
 from twokey.two_factor import security_keys
 
+if TYPE_CHECKING:
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
 REGISTER, PROVE, SIGN_IN = "register", "prove", "sign-in"
 LIFETIME = 5 * MINUTE
 CHALLENGE_BYTES, HANDLE_BYTES = 32, 64
 LONGEST_CREDENTIAL_ID = 1023  # bytes; WebAuthn L3, 7.1 step 25
 MOST_CHALLENGES = 5  # of one browser; the oldest go first
-ALGORITHMS = [Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.RSASSA_PKCS1_v1_5_SHA_256]
 MILLISECONDS = LIFETIME // 1000
 
 
@@ -144,18 +138,25 @@ def registration_options(connection: Connection, user_id: int, browser: str, ori
     host = rp_id(origin)
     if row is None or host is None:
         raise NotFound("No security key is being added here, or five minutes have passed: begin again.")
+    import webauthn
+    from webauthn.helpers import structs
+
     options = webauthn.generate_registration_options(
         rp_id=host, rp_name=site, user_name=row[1], user_id=row[2], challenge=row[0], timeout=MILLISECONDS,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.PREFERRED
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.PREFERRED,
+            user_verification=structs.UserVerificationRequirement.PREFERRED,
         ),
-        exclude_credentials=_descriptors(connection, user_id), supported_pub_key_algs=ALGORITHMS,
+        exclude_credentials=_descriptors(connection, user_id), supported_pub_key_algs=_algorithms(),
     )  # fmt: skip
     return webauthn.options_to_json(options)
 
 
 def _request_options(connection: Connection, user_id: int | None, challenge: bytes, origin: str) -> str:
     """What the browser passes to `navigator.credentials.get`, as JSON: the account's keys, or any passkey."""
+    import webauthn
+    from webauthn.helpers.structs import UserVerificationRequirement
+
     host = rp_id(origin)
     assert host is not None
     alone = user_id is None
@@ -172,10 +173,12 @@ def verify_registration(connection: Connection, user_id: int, answer: KeyAnswer,
     asked = _asked(connection, answer, (REGISTER,), at)
     if asked.user_id != user_id:
         raise NotProved("this answer belongs to another account")
+    import webauthn
+
     try:
         verified = webauthn.verify_registration_response(
             credential=answer.document, expected_challenge=asked.challenge, expected_rp_id=rp_id(answer.origin) or "",
-            expected_origin=answer.origin, supported_pub_key_algs=ALGORITHMS,
+            expected_origin=answer.origin, supported_pub_key_algs=_algorithms(),
         )  # fmt: skip
         transports = _transports(answer.document)
     except Exception as error:  # whatever a hostile answer breaks in the parser, it is no proof
@@ -214,6 +217,8 @@ def verify_answer(connection: Connection, user_id: int, answer: KeyAnswer, at: i
     key_id, name, public_key, sign_count, key_handle = row
     if handle not in (None, key_handle) or (asked.user_id is None and handle is None):
         raise NotProved("this key is another account's")
+    import webauthn
+
     try:
         verified = webauthn.verify_authentication_response(
             credential=answer.document, expected_challenge=asked.challenge, expected_rp_id=rp_id(answer.origin) or "",
@@ -234,6 +239,8 @@ def verify_answer(connection: Connection, user_id: int, answer: KeyAnswer, at: i
 
 def named_in(answer: KeyAnswer) -> tuple[bytes, bytes | None]:
     """The credential id and the user handle that an answer names; nothing is proved yet. Raises NotProved."""
+    from webauthn.helpers import base64url_to_bytes
+
     try:
         document = json.loads(answer.document)
         handle = document["response"].get("userHandle")
@@ -254,6 +261,8 @@ def account_named_in(connection: Connection, answer: KeyAnswer) -> str | None:
 
 def _asked(connection: Connection, answer: KeyAnswer, purposes: Sequence[str], at: int) -> Asked:
     """The challenge that the answer names, if it was made for this browser and purpose, and not long ago."""
+    from webauthn.helpers import base64url_to_bytes, parse_client_data_json
+
     try:
         client_data = base64url_to_bytes(json.loads(answer.document)["response"]["clientDataJSON"])
         parsed = parse_client_data_json(client_data)
@@ -278,7 +287,15 @@ def forget(connection: Connection, now: int) -> int:
     return connection.execute(delete(Challenge).where(Challenge.created_at < now - LIFETIME)).rowcount
 
 
+def _algorithms() -> list[COSEAlgorithmIdentifier]:
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
+
+    return [Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.RSASSA_PKCS1_v1_5_SHA_256]
+
+
 def _descriptors(connection: Connection, user_id: int) -> list[PublicKeyCredentialDescriptor]:
+    from webauthn.helpers.structs import AuthenticatorTransport, PublicKeyCredentialDescriptor
+
     query = select(SecurityKey.credential_id, SecurityKey.transports).where(SecurityKey.user_id == user_id)
     known = {each.value for each in AuthenticatorTransport}
     return [
@@ -292,6 +309,8 @@ def _descriptors(connection: Connection, user_id: int) -> list[PublicKeyCredenti
 
 def _transports(document: str) -> tuple[str, ...]:
     """The ways to reach a new key that the browser knows of, for the next time."""
+    from webauthn.helpers.structs import AuthenticatorTransport
+
     said = json.loads(document)["response"].get("transports", [])
     known = {each.value for each in AuthenticatorTransport}
     return tuple(sorted(known.intersection(each for each in said if isinstance(each, str))))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import segno
-
 from twokey.accounts.users import Account
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
@@ -171,6 +169,8 @@ def _pending(visit: Visit) -> enrolment.Secret | None:
 
 
 def _wizard(visit: Visit, account: Account, pending: enrolment.Secret, error: ProofRequired | None = None) -> Answer:
+    import segno  # only this page draws
+
     key = totp.as_base32(pending.secret)
     address = totp.otpauth_uri(pending.secret, visit.registry.settings.issuer, visit.user)
     return render.form_page(

@@ -1,0 +1,150 @@
+"""What a publish costs: time, memory and the longest stall of the event loop: `python -m bench.publish`.
+
+One server, watched (`bench.watched`): one upload of each size, eight of 20 MB at once, the deprecation of every version
+of a package that has thousands, and publishes onto that package, whose versions are written into the database.
+Memory is the highest resident size during the uploads less the size before; a stall stands beside the longest one of an
+idle moment as long, for a busy machine has those, too. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from bench import corpus, processes, wire
+from bench.peers import Twokey
+from bench.watched import PATH
+from twokey.db import schema
+from twokey.db.engine import Database
+
+MIB = 1024 * 1024
+SIZES = (1, 20, 100)
+TOGETHER, PROBES = 8, 9
+HEAD = (
+    "| | ms | server CPU, ms | memory above idle, MiB | longest stall, ms | idle, ms |\n"
+    + "| --- "
+    + "| ---: " * 5
+    + "|"
+)
+
+
+class Watched(Twokey):
+    """twokey with a watch over its event loop."""
+
+    def command(self) -> tuple[list[str], Mapping[str, str]]:
+        """The same settings, another module."""
+        command, settings = super().command()
+        return [command[0], "-m", "bench.watched"], {**settings, "PYTHONPATH": f"{settings['PYTHONPATH']}:{Path.cwd()}"}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m bench.publish", description=__doc__)
+    parser.add_argument("--versions", type=int, default=corpus.BIG_VERSIONS)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="twokey-bench-") as name, Watched(Path(name)) as server:
+        server.sign_up()
+        _publish(server, corpus.release("warm", "1.0.0", 2 * MIB))
+        print(f"{HEAD}\n| --- {'| ---: ' * 5}|")
+        for size in SIZES:
+            release = corpus.release(f"size-{size}", "1.0.0", size * MIB)
+            print(row(server, f"one upload of {size} MB", [_publishing(server, release)]))
+        several = [corpus.release(f"several-{number}", "1.0.0", 20 * MIB) for number in range(TOGETHER)]
+        print(row(server, f"{TOGETHER} uploads of 20 MB", [_publishing(server, each) for each in several]))
+        onto_many(server, chosen.versions)
+
+
+def onto_many(server: Watched, count: int) -> None:
+    """Publishes onto a package that has `count` versions, and their deprecation."""
+    releases = corpus.big_releases(count + PROBES + 1)
+    _publish(server, next(releases))
+    fill(server.folder / "data" / "twokey.db", count)
+    for _ in range(count - 1):
+        next(releases)
+    found = [_timed(server, [_publishing(server, next(releases))]) for _ in range(PROBES)]
+    times, cpus = zip(*found, strict=True)
+    print(
+        f"| publish onto {count:,} versions, median of {PROBES} | {statistics.median(times):.1f} "
+        f"| {statistics.median(cpus):.1f} | | | |"
+    )
+    connection = wire.Connection(server.port, server.token)
+    changed = connection.request("GET", f"/{corpus.BIG}?write=true").json
+    for manifest in changed["versions"].values():
+        manifest["deprecated"] = "use another"
+    body = json.dumps(changed).encode()
+    put = lambda: server.publish(connection, body, corpus.BIG)  # noqa: E731
+    print(row(server, f"deprecation of all of them, {len(body) // MIB} MiB", [put]))
+    connection.close()
+
+
+def fill(path: Path, count: int) -> None:
+    """Gives the big package its versions, but for the first, as publishes of them would have stored them."""
+    database = Database(f"sqlite:///{path}")
+    with database.write() as connection:
+        package = connection.execute(select(schema.Package.id).where(schema.Package.name == corpus.BIG)).scalar_one()
+        stored = connection.execute(select(schema.Version.__table__).where(schema.Version.package_id == package))
+        first = dict(stored.mappings().one())
+        del first["id"]
+        rows = []
+        for number in range(1, count):
+            version = f"{number // 100}.{number % 100}.0"
+            texts = {each: first[each].replace('"0.0.0"', f'"{version}"') for each in ("manifest", "abbreviated")}
+            rows.append({**first, **texts, "version": version})
+        connection.execute(insert(schema.Version), rows)
+    database.dispose()
+
+
+def row(server: Watched, title: str, work: Sequence[Callable[[], None]]) -> str:
+    """One line of the table: the pieces of `work` at once."""
+    pid = server.pid
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the highest size begins anew
+    before = processes.highest_memory(pid)
+    _lateness(server)
+    took, cpu = _timed(server, work)
+    stall, memory = _lateness(server), processes.highest_memory(pid) - before
+    time.sleep(took / 1000)
+    idle = _lateness(server)
+    return f"| {title} | {took:.0f} | {cpu:.0f} | {memory / MIB:.1f} | {stall:.1f} | {idle:.1f} |"
+
+
+def _timed(server: Watched, work: Sequence[Callable[[], None]]) -> tuple[float, float]:
+    """How long it took, and the server's CPU, in ms."""
+    threads = [threading.Thread(target=each) for each in work]
+    used, began = processes.cpu_seconds(server.pid), time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - began
+    return took * 1000, (processes.cpu_seconds(server.pid) - used) * 1000
+
+
+def _publishing(server: Watched, release: corpus.Release) -> Callable[[], None]:
+    body = release.body()
+
+    def publish() -> None:
+        connection = wire.Connection(server.port, server.token)
+        server.publish(connection, body, release.name)
+        connection.close()
+
+    return publish
+
+
+def _publish(server: Watched, release: corpus.Release) -> None:
+    _publishing(server, release)()
+
+
+def _lateness(server: Watched) -> float:
+    return float(wire.once(server.port, PATH, server.token).body)
+
+
+if __name__ == "__main__":
+    main()
