@@ -146,8 +146,7 @@ def open_registry(settings: Settings, clock: Clock, figures: Figures | None = No
     Raises ConfigurationError, with a sentence, for what stops a start.
     """
     _make_data_folder(settings)
-    database = Database(settings.database_url, Generation(settings.data / GENERATION))
-    database.generation.mark()  # whoever went before may have been killed between its commit and its mark
+    database = Database(settings.database_url)
     try:
         return _opened(settings, clock, database, figures or Figures())
     except BaseException:
@@ -161,6 +160,9 @@ def _opened(settings: Settings, clock: Clock, database: Database, figures: Figur
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
+    # From here on the start is not refused for what is found. Whoever went before may have been killed before its mark.
+    database.generation = Generation(settings.data / GENERATION)
+    database.generation.mark()
     indexing.index_missing(database)
     signer = Signer(database, vault)
     signer.make_first(clock.now())

@@ -24,9 +24,9 @@ POOL_SIZE = 24
 class Database:
     """One database, opened by URL: `sqlite:///PATH` or `postgresql://...`."""
 
-    def __init__(self, url: str, generation: Generation | None = None) -> None:
+    def __init__(self, url: str) -> None:
         """Opens nothing yet. Writes mark `generation`. Raises ConfigurationError for a database that is neither."""
-        self.generation = generation or Generation()
+        self.generation = Generation()  # until it is given the one that other processes see
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")

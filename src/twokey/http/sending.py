@@ -30,7 +30,8 @@ class FileSending:
         self._watched = False
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.posix_fadvise(self._file, 0, length, os.POSIX_FADV_WILLNEED)
+            if hasattr(os, "posix_fadvise"):  # the disk reads ahead, so that no other request waits for it
+                os.posix_fadvise(self._file, 0, length, os.POSIX_FADV_WILLNEED)
             self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         except BaseException:
             os.close(self._file)
