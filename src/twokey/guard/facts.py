@@ -132,11 +132,10 @@ def gather(
     principal = caller.principal
     account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
-    organisation, package = None, None
+    organisation = package = of_scope = None
     if connection is not None and target.organisation is not None:
         organisation = _organisation(connection, caller, target.organisation, action in MANAGES_ORGANISATION, locked)
     if connection is not None and target.package is not None:
-        of_scope = None
         if target.scope is not None and action in CHANGES_PACKAGE:
             of_scope = _organisation(connection, caller, target.scope, False, locked)
         package = _package(_Names(connection, settings, upstream, locked), caller, action, target, at)
