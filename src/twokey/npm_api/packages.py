@@ -71,7 +71,7 @@ def tarball(call: Call) -> Answer:
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
     if call.method == "GET":
-        version = documents.version_in(found, call.params["file"])
+        version = documents.version_in(call.package, call.params["file"])
         call.registry.downloads.count(found.id, version, call.caller.received_at)
     return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
 
