@@ -129,7 +129,8 @@ def is_claimed(connection: Connection, every: list[Rule], name: PackageName) -> 
     """
     if rules.of(every, Kind.CLAIM, name):
         return True
-    return name.scope is not None and not orgs.scope_is_free(connection, name.scope)
+    # in lower case, as users and organisations are: nobody means another's scope by @Acme
+    return name.scope is not None and not orgs.scope_is_free(connection, name.scope.lower())
 
 
 def _sound_keys(body: bytes) -> list[dict[str, object]]:
