@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -297,6 +299,33 @@ def test_upstream_that_fails_twice_is_asked_a_third_time(upstream: FakeUpstream,
 
     upstream.misbehave = flaky
     assert timed(mirror, f"/{name}/-/{name}-1.0.0.tgz")[2] == data
+
+
+def test_a_server_whose_clients_wait_for_upstream_stops_cleanly(upstream: FakeUpstream, mirror: Server) -> None:
+    name, other = fresh_name("stop"), fresh_name("stop")
+    upstream.add(name, size=BIG)
+    upstream.add(other)
+    assert get(mirror, f"/{name}")[0] == 200
+    arrived = threading.Semaphore(0)
+
+    def waits(handler: Handler) -> bool:
+        arrived.release()
+        return silent(handler, b"")
+
+    upstream.misbehave = waits
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(get, mirror, path) for path in (f"/{other}", f"/{name}/-/{name}-1.0.0.tgz")]
+        for _ in waiting:
+            assert arrived.acquire(timeout=60)
+        before = len(mirror.log)
+        assert mirror.stop() == 0
+        said = mirror.log[before:]
+        assert "Traceback" not in said
+        assert "destroyed" not in said
+        assert [each.result()[0] for each in waiting] == [424, 424]
+    mirror.start()
+    assert kept(mirror)
+    assert not [path for path in kept(mirror) if "/tmp/" in path.partition("/upstream/")[2]]
 
 
 def test_a_redirect_within_upstream_is_followed(upstream: FakeUpstream, mirror: Server) -> None:

@@ -71,7 +71,7 @@ def test_no_name_in_the_scope_of_a_user_or_an_organisation_is_asked_of_upstream(
     scope = fresh_name("org")
     assert accounts.publish(alice, f"@{scope}/first").status == 201
     before = len(upstream.asked)
-    for name in (f"@{scope}/other", f"@{alice.name}/thing"):
+    for name in (f"@{scope}/other", f"@{alice.name}/thing", f"@{scope.upper()}/other"):
         upstream.add(name)
         assert request(mirror, "GET", f"/{name}").status == 404
     assert len(upstream.asked) == before

@@ -127,7 +127,8 @@ def test_a_file_that_is_no_tarball_of_the_package_is_not_found_and_not_asked_for
 ) -> None:
     name = fresh_name("files")
     upstream.add(name)
-    for file in (f"{name}-9.9.9.tgz", "other-1.0.0.tgz", f"{name}-1.0.0.zip", f"{name}-..%2fetc.tgz"):
+    endings = ("9.9.9.tgz", "latest.tgz", "1.0.0.zip", "..%2fetc.tgz")
+    for file in ("other-1.0.0.tgz", *(f"{name}-{ending}" for ending in endings)):
         assert request(mirror, "GET", f"/{name}/-/{file}").status in (400, 404), file
     assert {asked.path for asked in upstream.asked if name in asked.path} == {f"/{name}"}
 

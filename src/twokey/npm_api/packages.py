@@ -76,7 +76,7 @@ def tarball(call: Call) -> Answer:
         return Answer(304, headers=headers, replay=Replay(permit, found.name, "tarball", etag))
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
-    version = documents.version_in(found, call.params["file"])
+    version = documents.version_in(call.package, call.params["file"])
     if call.method == "GET":
         call.registry.downloads.count(found.id, version, call.caller.received_at)
     counts = (found.id, version)

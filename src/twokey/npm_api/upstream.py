@@ -6,11 +6,10 @@ Every handler here comes after the door's yes and after the look at our own pack
 
 from __future__ import annotations
 
-from twokey.errors import NotFound
 from twokey.http.answers import JSON, Answer, json_answer
 from twokey.http.elsewhere import policy_of
 from twokey.http.routing import Call
-from twokey.packages.names import PackageName
+from twokey.packages import packument as documents
 from twokey.upstream import views
 from twokey.upstream.upstream import Kept
 from twokey.upstream.views import Rendered
@@ -44,28 +43,20 @@ def dist_tags(call: Call) -> Answer:
 def tarball(call: Call, file: str) -> Answer:
     """The tarball whose file name here is `file`: from the disk, or on its way from upstream."""
     upstream, policy = policy_of(call)
-    wanted = version_in(call.package, file)
+    wanted = documents.version_in(call.package, file)
     _, _, shown = upstream.views.view(policy, call.waited)
-    integrity = shown.versions[views.version_named(shown, call.package, wanted)].integrity
-    etag = f'"{integrity[-48:].replace("/", "_")}"'
+    version = views.served(shown, call.package, wanted)
+    etag = f'"{version.integrity[-48:].replace("/", "_")}"'
     shared = "public" if call.registry.settings.read == "public" else "private"
     # a day, and not for ever: what the operator blocks, or an advisory calls malware, is to be asked about again
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=86400"}
     if matches(call, etag):
         return Answer(304, headers=headers)
-    found = upstream.tarball(policy, call.waited, wanted)
+    found = upstream.tarball(call.package, wanted, version, call.waited)
     media_type = "application/octet-stream"
     if isinstance(found, Kept):
         return Answer(media_type=media_type, headers=headers, stream=found.stream, length=found.length)
     return Answer(media_type=media_type, headers=headers, passing=found)
-
-
-def version_in(name: PackageName, file: str) -> str:
-    """The version that a tarball's file name spells. Raises NotFound where it is not of this package."""
-    version = file.removeprefix(f"{name.base}-").removesuffix(".tgz")
-    if file != f"{name.base}-{version}.tgz":
-        raise NotFound("Not found")
-    return version
 
 
 def matches(call: Call, etag: str) -> bool:

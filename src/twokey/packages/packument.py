@@ -95,18 +95,17 @@ def tarball_path(name: PackageName, version: str) -> str:
     return f"{name}/-/{name.base}-{version}.tgz"
 
 
-def version_in(found: Found, file: str) -> str:
+def version_in(name: PackageName, file: str) -> str:
     """The version that a tarball's file name spells. Raises NotFound where it is not of this package."""
-    base = PackageName.parse(found.name).base
-    version = file.removeprefix(f"{base}-").removesuffix(".tgz")
-    if file != f"{base}-{version}.tgz":
+    version = file.removeprefix(f"{name.base}-").removesuffix(".tgz")
+    if file != f"{name.base}-{version}.tgz":
         raise NotFound("Not found")
     return version
 
 
 def digest_of(connection: Connection, found: Found, file: str) -> str:
     """The digest of the tarball whose file name is `file`. Raises NotFound."""
-    wanted = version_in(found, file)
+    wanted = version_in(PackageName.parse(found.name), file)
     row = connection.execute(
         select(Version.digest).where(
             Version.package_id == found.id, Version.version == wanted, Version.removed_at.is_(None)

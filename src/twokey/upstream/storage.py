@@ -31,7 +31,7 @@ from twokey.upstream.document import KeptDocument, decoded
 
 MOST_DECODED = 64 * 1024 * 1024  # bytes of documents that are kept in memory as they were decoded
 LONGEST_HEAD, LONGEST_ETAG = 4096, 512
-FULL, EVICTED_TO = 1.0, 0.9  # shares of the bound
+EVICTED_TO = 0.9  # of the bound, so that not every tarball has to make room for itself
 DOCUMENTS, TARBALLS, TEMPORARY = "documents", "tarballs", "tmp"
 _MOST_VERIFIED = 100_000
 _CHUNK = 1024 * 1024
@@ -226,7 +226,7 @@ class Storage:
 
     def _make_room(self, size: int) -> None:
         with self._lock:
-            if self._total is None or self._total + size > self._most * FULL:
+            if self._total is None or self._total + size > self._most:
                 self._evict(size)
             assert self._total is not None
             self._total += size
@@ -235,7 +235,7 @@ class Storage:
         """Counts, and removes the least recently used until `coming` bytes more fit."""
         files = [*self._files(DOCUMENTS), *self._files(TARBALLS)]
         total = sum(size for _, size, _ in files)
-        if total + coming > self._most * FULL:
+        if total + coming > self._most:
             for path, size, _ in sorted(files, key=lambda each: each[2]):
                 if total + coming <= self._most * EVICTED_TO:
                     break

@@ -99,8 +99,10 @@ class Passing:
                 data = await anyio.to_thread.run_sync(os.pread, self._descriptor, min(CHUNK, end - place), place)
                 place += len(data)
                 yield data
-            if self.error is not None:
+            if isinstance(self.error, UpstreamFailed):
                 raise self.error
+            if self.error is not None:
+                raise UpstreamFailed("What came from upstream could not be stored here.") from self.error
             if self._whole:
                 return
             await news.wait()

@@ -11,11 +11,12 @@ import msgspec
 from sqlalchemy import Connection
 
 from twokey.clock import HOUR, MINUTE
-from twokey.errors import Refused, UpstreamFailed
+from twokey.errors import UpstreamFailed
 from twokey.orgs import orgs
 from twokey.packages import advisories
 from twokey.packages.names import PackageName
 from twokey.upstream import rules
+from twokey.upstream.document import KeptVersion
 from twokey.upstream.mirror import Mirror
 from twokey.upstream.policy import Malicious, Policy, policy_for
 from twokey.upstream.presence import Presence
@@ -77,21 +78,12 @@ class Upstream:
             return False
         return self.storage.scope_in_use(scope)
 
-    def tarball(self, policy: Policy, waited: Waited, version: str) -> Kept | Passing:
-        """The tarball of a version. Raises Waits, NotFound, Refused, UpstreamFailed.
-
-        `Passing` is on its way, and has been opened for whoever gets it.
-        """
-        _, _, shown = self.views.view(policy, waited)
-        if version in shown.withheld:
-            raise Refused(shown.withheld[version], notice=shown.withheld[version])
-        found = shown.versions[version]
+    def tarball(self, name: PackageName, version: str, found: KeptVersion, waited: Waited) -> Kept | Passing:
+        """The tarball of a version that is served: kept, or on its way. Raises Waits, UpstreamFailed."""
         kept = self.storage.tarball(found.integrity)
         if kept is not None:
             return Kept(*kept)
-        passing = awaited(
-            waited, f"tarball:{found.integrity}", lambda: self._tarballs.fetch(policy.name, version, found)
-        )
+        passing = awaited(waited, f"tarball:{found.integrity}", lambda: self._tarballs.fetch(name, version, found))
         assert isinstance(passing, Passing)
         return passing
 
@@ -137,7 +129,8 @@ def is_claimed(connection: Connection, every: list[Rule], name: PackageName) -> 
     """
     if rules.of(every, Kind.CLAIM, name):
         return True
-    return name.scope is not None and not orgs.scope_is_free(connection, name.scope)
+    # in lower case, as users and organisations are: nobody means another's scope by @Acme
+    return name.scope is not None and not orgs.scope_is_free(connection, name.scope.lower())
 
 
 def _sound_keys(body: bytes) -> list[dict[str, object]]:

@@ -104,11 +104,17 @@ def manifest(name: PackageName, version: str, kept: KeptVersion, base: str) -> b
 def version_named(shown: View, name: PackageName, version_or_tag: str) -> str:
     """The version that is asked for, by its number or by a dist-tag. Raises NotFound, Refused for one withheld."""
     wanted = shown.tags.get(version_or_tag, version_or_tag)
-    if wanted in shown.withheld:
-        raise Refused(shown.withheld[wanted], notice=shown.withheld[wanted])
-    if wanted not in shown.versions:
-        raise NotFound(f"{name} has no version or dist-tag {version_or_tag}.")
+    served(shown, name, wanted)
     return wanted
+
+
+def served(shown: View, name: PackageName, version: str) -> KeptVersion:
+    """The version of that number. Raises NotFound, Refused for one withheld."""
+    if version in shown.withheld:
+        raise Refused(shown.withheld[version], notice=shown.withheld[version])
+    if version not in shown.versions:
+        raise NotFound(f"{name} has no version or dist-tag {version}.")
+    return shown.versions[version]
 
 
 def _full(head: Head, document: KeptDocument, shown: View, base: str) -> bytes:

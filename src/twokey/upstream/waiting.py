@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 
-PATIENCE_SECONDS = 9.0  # for which a client waits; the question to upstream itself may go on
+# For which a client waits; the question to upstream itself may go on. Less than a stop of the server waits for requests
+# that are under way, so that those are answered, too.
+PATIENCE_SECONDS = 7.0
 PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt
 CHUNK = 256 * 1024
 Waited = MutableMapping[str, object]  # what a request has waited for so far, by key
