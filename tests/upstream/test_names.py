@@ -140,6 +140,21 @@ def test_a_name_that_upstream_has_cannot_be_published_here(
     assert "package:package:create" not in mirror.admin("audit", "list", "--user", alice.name).stdout
 
 
+def test_a_large_publish_waits_for_upstream_before_its_body_is_taken(
+    upstream: FakeUpstream, mirror: Server, alice: Account
+) -> None:
+    """One that is taken in blocks: the name is asked about first, and given or not."""
+    taken, free = fresh_name("taken"), fresh_name("free")
+    upstream.add(taken)
+    readme = "word " * 300_000
+    refused = alice.ask("PUT", f"/{taken}", body=accounts.publish_document(taken, "2.0.0", readme=readme))
+    assert refused.status == 403
+    assert f"Upstream has a package {taken}" in refused.error
+    published = alice.ask("PUT", f"/{free}", body=accounts.publish_document(free, "1.0.0", readme=readme))
+    assert published.status == 201, published
+    assert asked(upstream, free) == 1
+
+
 def test_a_scope_whose_packages_come_from_upstream_cannot_be_taken_here(
     upstream: FakeUpstream, mirror: Server, alice: Account
 ) -> None:

@@ -34,13 +34,17 @@ def opened(settings: Settings, clock: Clock, figures: Figures | None = None) -> 
 
     try:
         return open_registry(settings, clock, figures)
-    except (SQLAlchemyError, ImportError) as error:  # ImportError: the driver of PostgreSQL is an extra
+    except ImportError as error:
+        if error.name not in (None, "psycopg"):
+            sentence = f"The package {error.name} is missing: install twokey and what it needs anew."
+        else:  # the driver of PostgreSQL is an extra, and says None where its library is missing
+            sentence = 'The database cannot be opened: its driver is missing, install twokey with the extra "postgres".'
+        raise ConfigurationError(sentence) from error
+    except SQLAlchemyError as error:
         sentence = f"The database cannot be opened: {_reason(error)}. Look at TWOKEY_DATABASE."
         raise ConfigurationError(sentence) from error
 
 
 def _reason(error: Exception) -> str:
     """The driver's own words on one line; SQLAlchemy's would repeat the statement and its values."""
-    if isinstance(error, ImportError):
-        return 'its driver is missing, install twokey with the extra "postgres"'
     return " ".join(str(getattr(error, "orig", None) or type(error).__name__).split()).rstrip(".")
