@@ -23,10 +23,12 @@ serve: $(RUNTIME)
 
 test: $(DEVELOPMENT) $(CLIENTS) system
 	$(BIN)/pytest -n $(JOBS) -m "not long"
+	TEST_FAST_LANE=off $(BIN)/pytest -n $(JOBS) -m "not long" tests/http
 
 # Hundreds of kills and the whole client matrix: run before an issue is called resolved.
 test-long: $(DEVELOPMENT) $(CLIENTS) $(MONOREPO) system
 	$(BIN)/pytest -n $(JOBS)
+	TEST_FAST_LANE=off $(BIN)/pytest -n $(JOBS) tests/http
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
@@ -16,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,14 +23,20 @@ from twokey.accounts.postman import Postman
 from twokey.authority.principal import Caller
 from twokey.clock import monotonic
 from twokey.errors import Invalid, NotFound, TwokeyError
+from twokey.guard.watch import EVERY_SECONDS as WATCH_SECONDS
+from twokey.guard.watch import Watch
 from twokey.http.answers import Answer, json_answer
 from twokey.http.bodies import Body, Uploads
 from twokey.http.caller import base_address, client_address
+from twokey.http.lane import Lane
 from twokey.http.paths import plain_path
+from twokey.http.responses import response_of
 from twokey.http.routing import Call, Face, Guarded, checked, wants_page, without_body
+from twokey.http.waiting import Waiting
 from twokey.npm_api import routes as npm_routes
 from twokey.npm_api.face import NPM
 from twokey.registry import MIB, Registry, keep_house
+from twokey.upstream.waiting import Waited
 from twokey.web import routes as web_routes
 from twokey.web.face import PAGES
 
@@ -48,8 +53,10 @@ log = logging.getLogger("twokey")
 access_log = logging.getLogger("twokey.access")
 
 
-def application(registry: Registry, port: int) -> ASGIApp:
-    """The application. `port` is the listener's, for links while no address is set.
+def application(registry: Registry, port: int, lane: Lane | None = None, *, keeps_house: bool = True) -> ASGIApp:
+    """The application. `port` is the listener's, for links while no address is set; `lane` learns its answers.
+
+    `keeps_house`: that it tidies and sends mail, for all that answer on this machine.
 
     A GET that asks for a page gets one where there is one; everything else is the npm API's. Raises AssertionError
     where a route names no action.
@@ -68,12 +75,18 @@ def application(registry: Registry, port: int) -> ASGIApp:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await anyio.to_thread.run_sync(registry.blobs.sweep)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            if keeps_house:
+                tasks.start_soon(_every, HOUSEKEEPING_SECONDS, partial(keep_house, registry))
+            tasks.start_soon(_every, WATCH_SECONDS, Watch(registry.database).look)
             tasks.start_soon(_every, DOWNLOADS_SECONDS, registry.downloads.flush)
-            if registry.postman is not None:
+            if keeps_house and registry.postman is not None:
                 tasks.start_soon(_deliver, registry.postman)
             yield
             tasks.cancel_scope.cancel()
+        if lane is not None:
+            lane.log.write()
+        if registry.upstream is not None:
+            await registry.upstream.close()
         registry.close()
 
     handlers = {HTTPException: server.not_found, TwokeyError: server.refused}
@@ -82,7 +95,7 @@ def application(registry: Registry, port: int) -> ASGIApp:
     pages = Starlette(routes=server.routes(web_routes.PAGES, PAGES), exception_handlers=handlers)
     pages.router.redirect_slashes = False
     pages.router.default = app
-    return _Outermost(app, pages, server)
+    return _Outermost(app, pages, server, lane)
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:
@@ -124,6 +137,7 @@ class _Server:
         self._readers: anyio.CapacityLimiter | None = None
         self._writers: anyio.CapacityLimiter | None = None
         self._taking: Uploads | None = None
+        self._waiting = Waiting()
 
     def _limiter(self, method: str) -> anyio.CapacityLimiter:
         if self._readers is None or self._writers is None:  # they belong to a running event loop
@@ -148,6 +162,7 @@ class _Server:
         async def handle(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
             route = by_method[method]
+            request.scope["state"]["kind"] = _kind(route, face)
             body = self._body(request, route)
             try:
                 answer = await self._answer(request, route, face, body, self._limiter(method))
@@ -157,7 +172,8 @@ class _Server:
                 answer = self.error(error, request.scope, face)
             if body.is_unheard and method != "GET":
                 answer = replace(answer, headers={**answer.headers, "connection": "close"})
-            return _response(without_body(answer) if request.method == "HEAD" else answer)
+            request.scope["state"]["replay"] = answer.replay
+            return response_of(without_body(answer) if request.method == "HEAD" else answer)
 
         return handle
 
@@ -166,13 +182,16 @@ class _Server:
     ) -> Answer:
         """Who calls is found out before the body is taken: a stranger's is heard out, but neither kept nor read."""
         if route.method == "GET":
-            return await anyio.to_thread.run_sync(self._read, route, face, request, limiter=limiter)
+            waited: Waited = {}
+            return await self._waiting.run(lambda: self._read(route, face, request, waited), waited, limiter)
         try:
             caller = await anyio.to_thread.run_sync(self._identify, route, face, request.scope, limiter=limiter)
-            call = self._call(route, request, caller)
+            call = self._call(route, request, caller, {})
             body.check_announced()
             if route.body_limit is None:
-                await self._uploads().take(body, call, route.ask_first, limiter)
+                first = route.ask_first
+                ask = None if first is None else partial(self._waiting.run, partial(first, call), call.waited, limiter)
+                await self._uploads().take(body, call, ask)
             else:
                 call.body = await body.read()
         except ClientDisconnect:
@@ -180,12 +199,13 @@ class _Server:
         except Exception:
             await body.drain()
             raise
+        work = partial(_run, call, route, face)
         if call.ingested is not None:
-            return await self._uploads().finish(call, partial(face.run, call, route))
-        return await anyio.to_thread.run_sync(face.run, call, route, limiter=limiter)
+            return await self._uploads().finish(call, partial(self._waiting.run, work, call.waited))
+        return await self._waiting.run(work, call.waited, limiter)
 
-    def _read(self, route: Guarded, face: Face, request: Request) -> Answer:
-        return face.run(self._call(route, request, self._identify(route, face, request.scope)), route)
+    def _read(self, route: Guarded, face: Face, request: Request, waited: Waited) -> Answer:
+        return face.run(self._call(route, request, self._identify(route, face, request.scope), waited), route)
 
     def _identify(self, route: Guarded, face: Face, scope: Scope) -> Caller:
         caller = face.identify(self.registry, route, scope)
@@ -204,7 +224,7 @@ class _Server:
         )
         return Body(request, tarball * MIB * 4 // 3 + document * MIB, sentence)
 
-    def _call(self, route: Guarded, request: Request, caller: Caller) -> Call:
+    def _call(self, route: Guarded, request: Request, caller: Caller, waited: Waited) -> Call:
         return Call(
             registry=self.registry,
             caller=caller,
@@ -216,6 +236,7 @@ class _Server:
             method=request.method,
             path=request.url.path,
             base=self.base(request.scope),
+            waited=waited,
         )
 
     def base(self, scope: Scope) -> str:
@@ -235,7 +256,7 @@ class _Server:
     def refusal(self, error: Exception, scope: Scope) -> Response:
         """The answer to an error before any route was found."""
         answer = self.error(error, scope)
-        return _response(without_body(answer) if scope["method"] == "HEAD" else answer)
+        return response_of(without_body(answer) if scope["method"] == "HEAD" else answer)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         """Starlette's own 404 and 405, in our words."""
@@ -244,13 +265,14 @@ class _Server:
             sentence = f"{request.method} is not understood at this address."
             document = {"error": sentence, "request_id": request.state.request_id}
             answer = json_answer(document, 405, getattr(error, "headers", None))
-        return _response(without_body(answer) if request.method == "HEAD" else answer)
+        return response_of(without_body(answer) if request.method == "HEAD" else answer)
 
 
 class _Outermost:
     """Around everything: the arrival time, a request id, the plain path, security headers, the access log."""
 
-    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server) -> None:
+    def __init__(self, app: ASGIApp, pages: ASGIApp, server: _Server, lane: Lane | None) -> None:
+        self._lane = lane
         self._app = app
         self._pages = pages
         self._server = server
@@ -261,16 +283,23 @@ class _Outermost:
             await self._app(scope, receive, send)
             return
         started, status, length = monotonic(), 0, 0
+        headers: list[tuple[bytes, bytes]] = []
         request_id = secrets.token_hex(8)
         state = {**scope.get("state", {}), "request_id": request_id, "received_at": self._registry.clock.now()}
 
         async def sending(message: Message) -> None:
-            nonlocal status, length
+            nonlocal status, length, headers
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                headers = [*_secured(message["headers"]), (b"x-request-id", request_id.encode())]
+                message["headers"] = headers
             elif message["type"] == "http.response.body":
-                length += len(message.get("body", b""))
+                body = message.get("body", b"")
+                length += len(body)
+                asked, replay = state.get("asked"), state.get("replay")
+                if self._lane is not None and asked and replay and not message.get("more_body", False):
+                    # Before the client has it: the next request finds it.
+                    self._lane.keep(asked, replay, scope["path"], status, headers, body)
             await send(message)
 
         try:
@@ -282,7 +311,9 @@ class _Outermost:
             inner = {**scope, "path": path, "raw_path": path.encode(), "state": state}
             asks_for_page = scope["method"] in ("GET", "HEAD") and wants_page(Headers(scope=scope))
             await (self._pages if asks_for_page else self._app)(inner, receive, sending)
-        self._log(scope, state, status, length, monotonic() - started)
+        seconds = monotonic() - started
+        self._registry.figures.count(state.get("kind", "other"), status, seconds)
+        self._log(scope, state, status, length, seconds)
 
     def _log(self, scope: Scope, state: dict[str, object], status: int, length: int, seconds: float) -> None:
         access_log.info(
@@ -301,28 +332,21 @@ class _Outermost:
         )
 
 
+def _kind(route: Guarded, face: Face) -> str:
+    """What a request for the route is counted as."""
+    if route.kind:
+        return route.kind
+    if route.method != "GET":
+        return "write"
+    return "page" if face is PAGES else "read"
+
+
+def _run(call: Call, route: Guarded, face: Face) -> Answer:
+    call.permits.clear()  # of what it asked before it had to wait for upstream
+    return face.run(call, route)
+
+
 def _secured(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with those that every answer has; a page brings stricter or wider ones of its own."""
     present = {name for name, _ in headers}
     return [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
-
-
-def _response(answer: Answer) -> Response:
-    headers = {"content-type": answer.media_type, **answer.headers}
-    if answer.stream is None:
-        response = Response(answer.body, status_code=answer.status, headers=headers)
-        if "content-length" in answer.headers:
-            response.headers["content-length"] = answer.headers["content-length"]
-        for cookie in answer.cookies:
-            response.headers.append("set-cookie", cookie)
-        return response
-    headers["content-length"] = str(answer.length)
-    return StreamingResponse(_chunks(answer.stream), status_code=answer.status, headers=headers)
-
-
-async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await anyio.to_thread.run_sync(stream.read, CHUNK):
-            yield chunk
-    finally:
-        stream.close()

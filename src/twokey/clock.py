@@ -35,10 +35,15 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def machine() -> float:
+    """Seconds since the epoch by the machine's own clock, as the log has them."""
+    return time.time()
+
+
 def iso(at: int) -> str:
     """`at` (µs) as npm writes time: `2026-11-24T03:25:08.123Z`."""
     moment = datetime.fromtimestamp(at // MICROSECONDS, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at // 1000 % 1000:03d}Z"
+    return f"{moment.isoformat()[:19]}.{at // 1000 % 1000:03d}Z"
 
 
 def hour_minute(at: int) -> str:

@@ -63,6 +63,18 @@ class Busy(TwokeyError):
     """The server cannot take more of this kind of work now; trying again soon helps (403 for npm)."""
 
 
+class UpstreamFailed(TwokeyError):
+    """Upstream could not be asked, or sent what cannot be used (424: npm and its like do not repeat it).
+
+    `passing`: another attempt may do better.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        """`passing` for what may be over in a moment: a lost connection, an error 500."""
+        super().__init__(message, notice=message)
+        self.passing = passing
+
+
 class ProofReason(StrEnum):
     """Why a one-time password is asked for, for the trail."""
 

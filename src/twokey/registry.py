@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+import twokey
 from twokey.accounts import devices, hand_offs, interrupted_forms, invitations, mail, mail_links, sessions
 from twokey.accounts.hand_offs import HandOffs
 from twokey.accounts.interrupted_forms import InterruptedForms
@@ -29,9 +30,10 @@ from twokey.authority.permit import Target
 from twokey.authority.principal import Caller, CredentialKind, Evidence, Principal
 from twokey.blobs.local import LocalBlobs
 from twokey.blobs.store import Blobs
-from twokey.clock import DAY, MINUTE, Clock
+from twokey.clock import DAY, HOUR, MICROSECONDS, MINUTE, Clock
 from twokey.db import migrate
 from twokey.db.engine import Database
+from twokey.db.generation import Generation
 from twokey.db.schema import (
     AuditAddress,
     Authenticator,
@@ -44,9 +46,11 @@ from twokey.db.schema_access import HandOff
 from twokey.db.schema_mail import Mail
 from twokey.db.schema_signing import SigningKey
 from twokey.errors import ConfigurationError
+from twokey.figures import Figures
 from twokey.guard import site
 from twokey.guard.authenticate import Authenticator as CallerAuthenticator
 from twokey.guard.door import Door
+from twokey.guard.grants import Grants
 from twokey.packages import indexing, signing
 from twokey.packages.downloads import DownloadCounter
 from twokey.packages.rendered import RenderedDocuments
@@ -60,11 +64,15 @@ from twokey.two_factor import enrolment, key_ceremony, recovery_codes, resets, t
 from twokey.two_factor.key_ceremony import Challenges
 from twokey.two_factor.limits import RedeemLimits
 from twokey.two_factor.redeem import Redeemer
+from twokey.upstream.mirror import Freshness, Mirror
+from twokey.upstream.storage import Storage
+from twokey.upstream.upstream import Upstream
 from twokey.vault import Vault, key_id_of
 
 ADDRESS_KEY = "audit-address"
 CHECKPOINT_KEY = "audit-checkpoint"
 FORM_KEY = "web-forms"
+GENERATION = "generation"
 CHECKPOINTS = "audit-checkpoints.jsonl"
 ADDRESSES_KEPT = 90 * DAY
 MIB = 1024 * 1024
@@ -97,11 +105,14 @@ class Registry:
     authenticator: CallerAuthenticator
     door: Door
     form_key: bytes  # keys the tokens that bind a form to its session
+    grants: Grants
+    figures: Figures
     documents: RenderedDocuments
     downloads: DownloadCounter
     signer: Signer
     outbox: Outbox
     postman: Postman | None  # None while no mail server is set
+    upstream: Upstream | None  # None while no upstream is set
 
     def site(self) -> Site:
         """The settings that an administrator may change, as they are now."""
@@ -127,26 +138,31 @@ class Registry:
         self.database.dispose()
 
 
-def open_registry(settings: Settings, clock: Clock) -> Registry:
+def open_registry(settings: Settings, clock: Clock, figures: Figures | None = None) -> Registry:
     """Opens the registry that `settings` describe: makes the data folder, the vault key and the schema where missing.
+
+    `figures`: those that it shares with other workers.
 
     Raises ConfigurationError, with a sentence, for what stops a start.
     """
     _make_data_folder(settings)
     database = Database(settings.database_url)
     try:
-        return _opened(settings, clock, database)
+        return _opened(settings, clock, database, figures or Figures())
     except BaseException:
         database.dispose()
         raise
 
 
-def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
+def _opened(settings: Settings, clock: Clock, database: Database, figures: Figures) -> Registry:
     migrate.upgrade(database)
     with database.read() as connection:
         named = named_keys(connection)
     vault = Vault(settings.data / "vault.key", may_create=not named)
     _check_keys(named, vault)
+    # From here on the start is not refused for what is found. Whoever went before may have been killed before its mark.
+    database.generation = Generation(settings.data / GENERATION)
+    database.generation.mark()
     indexing.index_missing(database)
     signer = Signer(database, vault)
     signer.make_first(clock.now())
@@ -157,6 +173,7 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
     passwords = Passwords(database, throttle, gate, _password_limits(settings))
     web_sessions = Sessions(database)
     waiting = HandOffs(database, vault)
+    upstream = _upstream(settings, clock)
     redeemer = Redeemer(database, vault, throttle, trail, gate, _redeem_limits(settings), settings.issuer)
     return Registry(
         settings=settings,
@@ -177,14 +194,36 @@ def _opened(settings: Settings, clock: Clock, database: Database) -> Registry:
         challenges=Challenges(database),
         hand_offs=waiting,
         authenticator=CallerAuthenticator(database, passwords, web_sessions, trail),
-        door=Door(database, passwords, redeemer, waiting, trail, settings, clock),
+        door=Door(database, passwords, redeemer, waiting, trail, settings, clock, upstream),
         form_key=_instance_secret(database, vault, FORM_KEY),
-        documents=RenderedDocuments(),
+        grants=Grants(),
+        figures=figures,
+        documents=RenderedDocuments(settings.cache * MIB // 2),
         downloads=DownloadCounter(database),
         signer=signer,
         outbox=outbox,
         postman=_postman(settings, outbox, clock),
+        upstream=upstream,
     )
+
+
+def _upstream(settings: Settings, clock: Clock) -> Upstream | None:
+    """The upstream of the settings. Its HTTP library is loaded where there is one. Raises ConfigurationError."""
+    if settings.upstream is None:
+        return None
+    from twokey.upstream.client import Client
+    from twokey.upstream.egress import Egress
+    from twokey.upstream.npm_config import registry as of_npm
+
+    address = of_npm() if settings.upstream == "npm" else settings.upstream
+    if address in settings.own_addresses:
+        raise ConfigurationError("TWOKEY_UPSTREAM is this registry itself: name the one behind it.")
+    egress = Egress(address, settings.upstream_hosts, settings.upstream_proxy)
+    client = Client(address, egress, f"twokey/{twokey.__version__}", settings.upstream_ca, settings.upstream_proxy)
+    storage = Storage(settings.data / "upstream", clock, settings.upstream_cache * MIB)
+    freshness = Freshness(settings.upstream_fresh * MICROSECONDS, settings.upstream_stale * HOUR)
+    mirror = Mirror(client, storage, clock, freshness)
+    return Upstream(client, storage, mirror, settings.upstream_minimum_age * HOUR, clock.now)
 
 
 def _postman(settings: Settings, outbox: Outbox, clock: Clock) -> Postman | None:
@@ -205,6 +244,8 @@ def keep_house(registry: Registry) -> None:
     with registry.database.write() as connection:
         expiry.warn(connection, registry.outbox, registry.clock.now())
     reset_due_factors(registry)
+    if registry.upstream is not None:
+        registry.upstream.storage.keep_house()
     registry.checkpoints.write_if_due(registry.clock.now())
 
 

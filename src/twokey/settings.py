@@ -71,6 +71,10 @@ def _database(text: str) -> str:
     return text
 
 
+def _upstream(text: str) -> str:
+    return text if text == "npm" else _url(text)
+
+
 def _issuer(text: str) -> str:
     if not text.isascii() or not text.isprintable() or not text.strip() or ":" in text:
         raise ValueError("must be ASCII text without a colon")
@@ -181,8 +185,8 @@ class Settings:
     allow_names: tuple[str, ...] = _setting(
         (),
         _names,
-        "Package names that may be created though they have capitals, are called as a module of Node.js, or are too "
-        "close to another, with commas between.",
+        "Package names that may be created though they have capitals, are called as a module of Node.js, are too "
+        "close to another, or are those of packages of upstream, with commas between.",
     )
     require_2fa: str = _setting(
         "off",
@@ -231,6 +235,40 @@ class Settings:
     lifetime_granular: int | None = _setting(90, _days, "Days of a granular token, or none.")
     lifetime_read_only: int | None = _setting(None, _days, "Days of a read-only token, or none.")
     lifetime_maximum: int | None = _setting(None, _days, "The most days that a token may be made for, or none.")
+    metrics: tuple[Network, ...] = _setting(
+        (), _networks, "Addresses and networks that may read the figures at /-/metrics, with commas between."
+    )
+    workers: int = _setting(1, _number(1, 64), "Processes that answer on the port.")
+    cache: int = _setting(
+        128, _number(16, 65536), "MiB of memory for answers that are kept ready, in each of the processes."
+    )
+    fast_lane: str = _setting(
+        "on",
+        _choice("on", "off"),
+        "Whether reads that were answered before are answered again below the framework, `on` or `off`.",
+    )
+    upstream: str | None = _setting(
+        None,
+        _upstream,
+        "The registry that has the packages which are not of this one; `npm` is what `npm config get registry` says.",
+    )
+    upstream_ca: Path | None = _setting(
+        None, _folder, "A PEM file of certificates that are trusted for upstream, beside the system's."
+    )
+    upstream_proxy: str | None = _setting(None, _url, "The HTTP proxy to upstream; no other is used.")
+    upstream_hosts: tuple[str, ...] = _setting(
+        (), _names, "Hosts to which upstream may redirect though they have inner addresses, with commas between."
+    )
+    upstream_fresh: int = _setting(
+        300, _number(0, 86400), "Seconds until upstream is asked again whether a document has changed."
+    )
+    upstream_stale: int = _setting(
+        24, _number(0, 8760), "Hours for which a document is given at most while upstream cannot be asked."
+    )
+    upstream_minimum_age: int = _setting(
+        0, _number(0, 8760), "Hours from its publish after which a version of upstream's is served."
+    )
+    upstream_cache: int = _setting(10240, _number(64, 16777216), "MiB of upstream's packages that are kept on disk.")
     log_level: str = _setting(
         "info",
         _choice("debug", "info", "warning", "error"),
@@ -246,6 +284,12 @@ class Settings:
     def loopback(self) -> bool:
         """Whether both the listener and the address that clients use are this machine's own."""
         return is_loopback(self.host) and (self.url is None or is_loopback(urlsplit(self.url).hostname or ""))
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """The addresses of this registry itself, as far as the settings tell."""
+        names = {self.host, "localhost", "127.0.0.1", "[::1]"} if is_loopback(self.host) else {self.host}
+        return frozenset({f"http://{name}:{self.port}" for name in names} | ({self.url} if self.url else set()))
 
     @property
     def sender(self) -> str:

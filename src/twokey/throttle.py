@@ -127,7 +127,7 @@ class Throttle:
             self._waiting -= 1
 
     def _reserve(self, buckets: Sequence[Bucket], at: int) -> tuple[int, ...]:
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             for bucket in sorted(buckets, key=lambda each: each.key):
                 self._database.lock(connection, bucket.key)
             blocks = [(until, bucket) for bucket in buckets if (until := full_until(connection, bucket, at))]
@@ -139,7 +139,7 @@ class Throttle:
     def release(self, reservation: Reservation) -> None:
         """Takes the attempts of `reservation` back: they were right."""
         try:
-            with self._database.write() as connection:
+            with self._database.write(quietly=True) as connection:
                 connection.execute(delete(Attempt).where(Attempt.id.in_(reservation.ids)))
         finally:
             self._end(reservation.keys, released=True)

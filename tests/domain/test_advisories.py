@@ -98,6 +98,103 @@ def test_the_severity_is_the_database_s_own_and_malware_keeps_its_mark(
     assert (row["severity"], row["malicious"]) == (severity, malicious)
 
 
+V3 = {"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:H/PR:N/UI:R/S:U/C:L/I:N/A:N"}
+V4 = {"type": "CVSS_V4", "score": "CVSS:4.0/AV:L/AC:L/AT:P/PR:L/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}
+CUT_OFF = {"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:H/PR:N/"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity", "vector", "score"),
+    [
+        ({"severity": [V3]}, "low", V3["score"], 3.1),
+        ({"severity": [V4]}, "high", V4["score"], 7.3),
+        ({"severity": [V4, V3]}, "low", V3["score"], 3.1),
+        ({"severity": [CUT_OFF, V4]}, "high", V4["score"], 7.3),
+        ({"severity": [CUT_OFF]}, "moderate", None, None),
+        ({"severity": [{"type": "CVSS_V2", "score": "AV:N/AC:L/Au:N/C:P/I:P/A:P"}]}, "moderate", None, None),
+        ({"severity": [{"type": "CVSS_V3", "score": 7}]}, "moderate", None, None),
+        ({"severity": [V3], "database_specific": {"severity": "CRITICAL"}}, "critical", V3["score"], 3.1),
+        ({"severity": [V3], "id": "MAL-2026-1"}, "critical", V3["score"], 3.1),
+    ],
+)
+def test_the_vector_gives_the_score_and_the_severity_where_nobody_named_one(
+    world: World, fields: dict[str, Any], severity: str, vector: str | None, score: float | None
+) -> None:
+    take(world, record(**fields))
+    (match,) = find(world, "pkg", "1.0.0")
+    assert (match.severity, match.cvss_vector, match.cvss_score) == (severity, vector, score)
+
+
+def of_versions(osv_id: str, *versions: str, aliases: list[str], **fields: Any) -> bytes:
+    entry = {"package": {"ecosystem": "npm", "name": "pkg"}, "versions": versions}
+    return record(osv_id, affected=[entry], aliases=aliases, **fields)
+
+
+@pytest.mark.parametrize(
+    ("records", "answered"),
+    [
+        pytest.param(
+            [of_versions("CVE-1", "1.0.0", aliases=["GHSA-1"]), of_versions("GHSA-1", "1.0.0", aliases=["CVE-1"])],
+            {"GHSA-1": {"1.0.0"}},
+            id="GitHub's answers",
+        ),
+        pytest.param(
+            [of_versions("CVE-1", "1.0.0", aliases=["GHSA-1"]), of_versions("GHSA-1", "1.0.0", aliases=[])],
+            {"GHSA-1": {"1.0.0"}},
+            id="only one names the other",
+        ),
+        pytest.param(
+            [of_versions("SNYK-1", "1.0.0", aliases=["CVE-1"]), of_versions("GHSA-1", "1.0.0", aliases=["CVE-1"])],
+            {"GHSA-1": {"1.0.0"}},
+            id="by a name that is not here",
+        ),
+        pytest.param(
+            [
+                of_versions("A-1", "1.0.0", aliases=["B-1"]),
+                of_versions("C-1", "1.0.0", aliases=["D-1"]),
+                of_versions("E-1", "1.0.0", aliases=["B-1", "D-1"]),
+            ],
+            {"A-1": {"1.0.0"}},
+            id="by one between them",
+        ),
+        pytest.param(
+            [of_versions("CVE-1", "1.0.0", "1.1.0", aliases=["GHSA-1"]), of_versions("GHSA-1", "1.0.0", aliases=[])],
+            {"GHSA-1": {"1.0.0"}, "CVE-1": {"1.1.0"}},
+            id="what one alone affects stays",
+        ),
+        pytest.param(
+            [of_versions("CVE-1", "1.1.0", aliases=["GHSA-1"]), of_versions("GHSA-1", "1.0.0", aliases=[])],
+            {"GHSA-1": {"1.0.0"}, "CVE-1": {"1.1.0"}},
+            id="of different versions",
+        ),
+        pytest.param(
+            [of_versions("GHSA-1", "1.0.0", aliases=[]), of_versions("MAL-1", "1.0.0", aliases=["GHSA-1"])],
+            {"MAL-1": {"1.0.0"}},
+            id="malware stays malware",
+        ),
+        pytest.param(
+            [of_versions("CVE-1", "1.0.0", aliases=["GHSA-9"]), of_versions("GHSA-1", "1.0.0", aliases=["CVE-9"])],
+            {"CVE-1": {"1.0.0"}, "GHSA-1": {"1.0.0"}},
+            id="two faults",
+        ),
+    ],
+)
+def test_of_advisories_that_are_aliases_one_answers_for_a_version(
+    world: World, records: list[bytes], answered: dict[str, set[str]]
+) -> None:
+    take(world, *records)
+    found = {match.osv_id: {each.core for each in match.versions} for match in find(world, "pkg", "1.0.0", "1.1.0")}
+    assert found == answered
+
+
+def test_an_alias_that_is_told_later_counts_from_then_on(world: World) -> None:
+    take(world, record("CVE-1"), record("GHSA-1"))
+    assert [match.osv_id for match in find(world, "pkg", "1.0.0")] == ["CVE-1", "GHSA-1"]
+    assert take(world, record("CVE-1", aliases=["GHSA-1"])) == Counts(updated=1)
+    assert [match.osv_id for match in find(world, "pkg", "1.0.0")] == ["GHSA-1"]
+    assert take(world, record("CVE-1", aliases=["GHSA-1"])) == Counts(unchanged=1)
+
+
 def test_what_is_shown_holds_nothing_that_a_terminal_obeys() -> None:
     shown = osv.parse(record(summary="red \x1b[31m\n\u202e text" + "x" * 1000, references=[{"url": "javascript:1"}]))
     assert shown.title == "red [31m text" + "x" * 287

@@ -93,7 +93,7 @@ def test_what_could_not_be_written_is_written_the_next_time(world: World, monkey
     counter.count(found.id, "1.0.0", world.clock.at)
 
     @contextmanager
-    def failing(self: Database) -> Iterator[Connection]:
+    def failing(self: Database, *, quietly: bool) -> Iterator[Connection]:
         counter.count(found.id, "1.0.0", world.clock.at)  # one that comes meanwhile
         raise OSError("the database is away")
         yield

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.domain.test_advisories import record, take
 from tests.domain.test_search import ask, names, release
-from tests.domain.world import World
+from tests.domain.world import Person, World
 from twokey.errors import Invalid
-from twokey.packages import indexing, packages, question, search
+from twokey.packages import advisories, indexing, packages, question, search
 from twokey.packages.indexing import Facet, mark
 from twokey.packages.names import PackageName
 from twokey.publishing import moderation, withdraw
@@ -76,10 +77,33 @@ def test_each_qualifier_finds_what_it_says(filled: World) -> None:
     assert found == FOUND
 
 
-def test_what_is_not_known_here_is_refused_not_ignored(filled: World) -> None:
+def test_each_qualifier_finds_the_same_for_who_is_signed_in(filled: World) -> None:
+    carol = filled.account("carol")
+    found = {asked: set(names(filled, asked, carol)) for asked in FOUND}
+    assert found == FOUND
+
+
+def test_what_is_insecure_cannot_be_asked_before_advisories_were_imported(filled: World) -> None:
     for asked in ("is:insecure", "line not:insecure"):
-        with pytest.raises(Invalid, match="no list of insecure packages"):
+        with pytest.raises(Invalid, match="imported no advisories"):
             ask(filled, asked)
+
+
+def test_insecure_is_what_an_advisory_says_of_the_latest_version(filled: World) -> None:
+    take(filled, record("GHSA-1", "wrap"), record("GHSA-2", "fold"), record("GHSA-3", "not-here"))
+    assert set(names(filled, "is:insecure")) == {"wrap", "fold"}
+    assert set(names(filled, "not:insecure")) == EVERY - {"wrap", "fold"}
+    release(filled, Person(1, "alice"), "fold", "2.0.0")
+    assert names(filled, "is:insecure") == ["wrap"]
+    with filled.by_operator() as tx:
+        packages.set_dist_tag(tx, filled.found("fold"), "latest", "1.0.0-beta.1")
+    assert set(names(filled, "is:insecure")) == {"wrap", "fold"}
+    take(filled, record("GHSA-2", "@bob/trim"), record("GHSA-1", "wrap", withdrawn="2026-02-01T00:00:00Z"))
+    assert names(filled, "is:insecure") == ["@bob/trim"]
+    take(filled, record("GHSA-4", "not-here"))
+    with filled.by_operator() as tx:
+        advisories.remove(tx, "GHSA-2")
+    assert names(filled, "is:insecure") == []
 
 
 def test_the_marks_of_the_index_are_no_words(filled: World) -> None:
@@ -151,7 +175,7 @@ def test_of_too_many_restricted_packages_ones_own_are_always_found(
     for asked in ("pad", "", "maintainer:bob"):
         found = ask(world, asked, bob)
         assert [hit.name for hit in found.hits] == ["@bob/pad-own"]
-        assert found.more is (asked != "maintainer:bob")
+        assert not found.more, "of other people's there may be thousands: none of them is bob's"
     assert names(world, "pad") == []
 
 

@@ -18,7 +18,7 @@ from tests.support import postgres
 from twokey.authority.principal import Mode
 from twokey.db import migrate
 from twokey.db.engine import Database
-from twokey.db.schema import Attempt, Table
+from twokey.db.schema import Attempt, Package, SearchDocument, Table, User
 from twokey.errors import ConfigurationError
 from twokey.registry import open_registry
 from twokey.settings import Settings
@@ -156,3 +156,29 @@ def test_a_data_folder_that_cannot_be_written_stops_the_start(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         open_registry(Settings(data=tmp_path / "file" / "data"), SettableClock())
+
+
+def test_the_step_to_a_search_by_roles_empties_the_index_so_that_the_start_fills_it_anew(empty: Database) -> None:
+    migrate.upgrade(empty)
+    migrate.downgrade(empty, "0008")
+    key, marks = ("rowid", "'old'") if empty.is_sqlite else ("package_id", "''::tsvector")
+    words = "name" if empty.is_sqlite else "words"
+    fill = f"INSERT INTO search_index ({key}, {words}, marks) VALUES (1, {marks}, {marks})"
+    with empty.write() as connection:
+        connection.execute(insert(User).values(
+            id=1, name="alice", email="alice@example.com", password_hash="", created_at=1, updated_at=1,
+        ))  # fmt: skip
+        connection.execute(insert(Package).values(
+            id=1, name="pad", canonical="pad", revision=1, access="public", mfa="none", readme="", readme_filename="",
+            created_at=1, modified_at=1,
+        ))  # fmt: skip
+        connection.execute(insert(SearchDocument).values(
+            package_id=1, name="pad", version="1.0.0", publisher="alice", published_at=1, public=True, description="",
+            keywords="[]", details="{}",
+        ))  # fmt: skip
+        connection.execute(text(fill))
+    migrate.upgrade(empty)
+    with empty.write() as connection:
+        for table in ("search_index", "search_documents"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+        connection.execute(text(fill))

@@ -62,8 +62,8 @@ SEND_VERIFICATION       | - | Y | Y  | Y  | - | - | - | - | -
 SETTINGS = "READ_SETTINGS | - | Y | Y | Y | - | - | - | - | -"
 BY_MODE = {Action.LOG_IN, Action.RESET_PASSWORD}  # what nobody known does to an account goes by the account's mode
 # Not in the document: what `npm owner` looks up of a user. As whoami.
-# What `npm audit` asks: as a search.
-NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI, Action.AUDIT: Action.SEARCH}
+# What `npm audit` asks: as a search. The figures, from where the operator lets them be read: as ping.
+NOT_IN_DOCUMENT = {Action.READ_USER: Action.WHOAMI, Action.AUDIT: Action.SEARCH, Action.READ_METRICS: Action.PING}
 
 # Not in the document: what a person decides on a page about a client that waits. A login: as making a token, but that a
 # sign-in of a moment ago (S) stands for the password; a proof: as if its code were typed. No token carries them.

@@ -52,6 +52,7 @@ class Case:
             organisation=OURS if self.action in ORGANISATION_ACTIONS else None,
             orgs_permission="read-write" if self.kind is Kind.GRANULAR else None,
             administrator=True,
+            from_monitor=True,
             password_proved=self.password,
             code_proved=self.code,
             stepped_up=self.stepped_up,
@@ -357,7 +358,7 @@ WAYS_IN = {
 }  # fmt: skip
 READING = {
     Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
-    Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
+    Action.LIST_TOKENS, Action.READ_METRICS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 }  # fmt: skip
 
 

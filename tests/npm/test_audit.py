@@ -24,6 +24,7 @@ from tests.support.server import Server
 
 ADDRESS = "https://example.com/advisory"
 TITLE = "Bad things happen"
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def advisory(package: str, **fields: object) -> dict[str, object]:
         "modified": "2026-01-01T00:00:00Z",
         "published": "2026-01-01T00:00:00Z",
         "summary": TITLE,
-        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "severity": [{"type": "CVSS_V3", "score": VECTOR}],
         "affected": [
             {
                 "package": {"ecosystem": "npm", "name": package},
@@ -67,12 +68,15 @@ def project(alice: Account, folder: Path) -> Project:
 
 
 def warn(server: Server, tmp_path: Path, package: str) -> None:
-    """The operator imports an advisory."""
-    path = tmp_path / "advisory.json"
-    path.write_text(json.dumps(advisory(package)))
-    done = server.admin("advisories", "import", str(path))
+    """The operator imports an advisory, and another database's of the same fault."""
+    aliases = [f"GHSA-{package}"]
+    records = (advisory(package), advisory(package, id=f"CVE-{package}", summary="Said again", aliases=aliases))
+    paths = [tmp_path / f"{record['id']}.json" for record in records]
+    for path, record in zip(paths, records, strict=True):
+        path.write_text(json.dumps(record))
+    done = server.admin("advisories", "import", *map(str, paths))
     assert done.returncode == 0, done
-    assert "1 advisories added" in done.stdout
+    assert "2 advisories added" in done.stdout
 
 
 @pytest.mark.parametrize("version", [12, 11, 10, 6], ids="npm{}".format)
@@ -87,6 +91,7 @@ def test_npm(make_npm: MakeNpm, server: Server, alice: Account, tmp_path: Path, 
     assert found.returncode == 1, found
     for text in (TITLE, ADDRESS, made.bad, made.needed, "high"):
         assert text in found.stdout.replace("High", "high")
+    assert "Said again" not in found.stdout
     again = npm.run("install", "--no-save", cwd=made.folder)
     assert again.returncode == 0, "an install says so and goes on"
     assert re.search(r"[12] high severity vulnerabilit(y|ies)", again.text)
@@ -95,6 +100,7 @@ def test_npm(make_npm: MakeNpm, server: Server, alice: Account, tmp_path: Path, 
     if version > 6:
         (via,) = report["vulnerabilities"][made.bad]["via"]
         assert (via["range"], via["cwe"], via["severity"]) == ("<1.5.0", ["CWE-79"], "high")
+        assert via["cvss"] == {"score": 9.8, "vectorString": VECTOR}
     quiet = npm.run("audit", "--audit-level=critical", cwd=made.folder)
     assert quiet.returncode == 0, "it is not critical"
 
@@ -165,6 +171,7 @@ def test_other_clients(
     assert found.returncode == code, found
     for text in (TITLE, made.bad, "high"):
         assert text in found.text
+    assert "Said again" not in found.text
 
 
 def test_pnpm_verifies_registry_signatures(make_npm: MakeNpm, alice: Account, tmp_path: Path) -> None:

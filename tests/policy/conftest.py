@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from twokey.settings import Settings
 
 __all__ = ["cluster", "sqlite_template"]
 MANY, MOST = 100_000, 1000
+EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"),)
 # What other tests hold: here limits would only meet the wrong test.
 ROOM = {
     "limit_signup": MANY, "limit_names": MANY, "limit_publish": MANY, "limit_reports": MANY,
@@ -45,7 +47,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 def _opened(folder: Path, url: str) -> Iterator[Stage]:
     clock = SettableClock()
-    settings = Settings(data=folder / "data", database=url, **ROOM)  # type: ignore[arg-type]
+    settings = Settings(data=folder / "data", database=url, metrics=EVERYWHERE, **ROOM)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "upgrade", lambda database: None)  # a copy of one that was migrated
         registry = open_registry(settings, clock)

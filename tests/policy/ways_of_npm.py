@@ -166,6 +166,7 @@ def _enrolment_of(mode: Mode | None) -> Action:
 
 NPM = only((
     Way(Action.PING, "GET", "/-/ping", _get("/-/ping"), as_nobody=True),
+    Way(Action.READ_METRICS, "GET", "/-/metrics", _get("/-/metrics"), as_nobody=True),
     Way(Action.SEARCH, "GET", "/-/v1/search", _get("/-/v1/search?text=core")),
     Way(Action.READ_PACKAGE, "GET", "/{name:package}", lambda a: _send(a, "GET", at(own_package(a)))),
     Way(

@@ -113,9 +113,9 @@ def traced() -> Iterator[Trace]:
     trace, original = Trace(), Database.write
 
     @contextmanager
-    def write(database: Database) -> Iterator[Connection]:
+    def write(database: Database, *, package: str | None = None, quietly: bool = False) -> Iterator[Connection]:
         opener = _opener()
-        with original(database) as connection:
+        with original(database, package=package, quietly=quietly) as connection:
             trace._openers[id(connection)] = opener
             try:
                 yield connection

@@ -115,7 +115,7 @@ def _big(world: World) -> bytes:
 
 
 def _too_long(world: World, code: str) -> Answer:
-    return send(world.server, "PUT", at(world.name), b"[" * (6 << 20), token=world.alice.token, otp=code)
+    return send(world.server, "PUT", at(world.name), b" " * (18 << 20), token=world.alice.token, otp=code)
 
 
 def _given_away(world: World, to: str) -> dict[str, Any]:

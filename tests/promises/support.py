@@ -114,9 +114,16 @@ class Instance(Server):
 
     def resident_mib(self) -> float:
         """How much memory the server's process holds."""
+        return self._memory_mib("VmRSS")
+
+    def peak_mib(self) -> float:
+        """How much it ever held since its start."""
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, name: str) -> float:
         assert self._process is not None
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        line = next(line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) / 1024
 
 

@@ -265,6 +265,12 @@ def test_changed_owners_are_read() -> None:
     assert parse(NAME, None, document) == ChangeOwners(["alice", "bob"], REV)
 
 
+def test_owners_that_yarn_1_has_not_read_are_not_replaced() -> None:
+    """It asks for the abbreviated document, which has neither revision nor owners, and sends the new one alone."""
+    with pytest.raises(Invalid, match=r"Yarn 1.*npm owner"):
+        parse(NAME, "undefined", {"maintainers": [{"name": "bob", "email": "bob@example.com"}]})
+
+
 @pytest.mark.parametrize(
     "maintainers",
     [

@@ -48,6 +48,11 @@ def pnpm() -> Path | None:
     return _present(MODULES / "@pnpm" / f"exe.linux-{processor[0]}" / "pnpm") if processor else None
 
 
+def pnpm_10() -> Path:
+    """The script of pnpm 10, which leaves to npm what it has no code for."""
+    return MODULES / "pnpm10" / "bin" / "pnpm.cjs"
+
+
 def pnpm_or_skip() -> str:
     """pnpm 12, for a test that cannot do without."""
     return _or_skip(pnpm(), "pnpm")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tests.support.server import Server
 COLUMNS, ROWS = 80, 60
 # When to give up on a client. Far above what it takes: an expiry means that it waits for something else.
 PATIENCE = 60.0
+# In a conversation: something was done that the client notices by itself.
+NOTHING = "\0"
 
 # Colours, cursor movements, and npm's spinner, which is drawn and erased while it waits.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07|[\u2800-\u28ff]")
@@ -72,6 +74,39 @@ class Terminal:
     def answer(self, text: str) -> None:
         """Type a line."""
         self._child.sendline(text)
+
+    def converse(self, answers: Mapping[re.Pattern[str], Callable[[str], str | None]], idle: float) -> tuple[int, str]:
+        """Answer each of these questions once, in whatever order they come, until the client ends.
+
+        An answer is made of the text so far; NOTHING types nothing, None presses Ctrl-C. So does a silence of `idle`
+        seconds: the client then waits for something that nobody here knows. Returns the exit code and the whole text.
+        """
+        left, done, quiet_since = dict(answers), 0, time.monotonic()
+        while True:
+            text = self.text
+            found = [(match.start(), match.end(), each) for each in left if (match := each.search(text, done))]
+            if found:
+                _, done, question = min(found, key=lambda each: each[0])
+                reply = left.pop(question)(text)
+                if reply is None:
+                    break
+                if reply != NOTHING:
+                    self.answer(reply)
+                quiet_since = time.monotonic()
+                continue
+            before = len(self.raw)
+            if not self._read():
+                return self.finish()
+            if len(self.raw) > before:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > idle:
+                break
+        self.interrupt()
+        for _ in range(25):
+            if not self._read():
+                return self.finish()
+        self.close()
+        return 130, self.text
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

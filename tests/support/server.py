@@ -21,6 +21,9 @@ from tests.support.ports import free_port
 # How long a start or a stop may take before the test gives up. Not a promise about speed: those are in the bench.
 PATIENCE = 60.0
 _POLL = 0.02
+# The protocol's tests are run a second time without the fast lane, by this name in the environment.
+LANE = "TEST_FAST_LANE"
+_LANE = {"TWOKEY_FAST_LANE": os.environ[LANE]} if LANE in os.environ else {}
 _ADDRESS = re.compile(r"http://localhost:(\d+)")
 
 
@@ -127,6 +130,7 @@ class Server:
             "TWOKEY_HOST": "localhost",
             "TWOKEY_PORT": str(self.port),
             "TWOKEY_DATA": str(self.data),
+            **_LANE,
             **self._environ,
             "TEST_CLOCK_OFFSET_FILE": str(self._clock_file),
         }

@@ -104,7 +104,7 @@ class HandOffs:
         """Begins a login through the browser. Raises Throttled where one address begins too many."""
         block = address_block(caller.address)
         bucket = Bucket(f"hand-off:{block}", (MOST_LOGINS,))
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._database.lock(connection, bucket.key)
             until = full_until(connection, bucket, caller.received_at)
             if until is not None:
@@ -115,7 +115,7 @@ class HandOffs:
 
     def begin_proof(self, caller: Caller, user_id: int, action: Action, target: Target) -> Opened:
         """Begins the approval of one action of the account, for the credential that asked."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             mine = (HandOff.user_id == user_id, HandOff.kind == PROOF, HandOff.state == WAITING)
             newest = select(HandOff.id).where(*mine).order_by(HandOff.id.desc()).limit(MOST_PROOFS - 1)
             connection.execute(delete(HandOff).where(*mine, HandOff.id.not_in(newest)))
@@ -149,7 +149,7 @@ class HandOffs:
         return Polled(kind, state, self._vault.open(sealed, seal_context(hand_off_id)).decode())
 
     def _note_delivery(self, hand_off_id: int, at: int) -> None:
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(
                 update(HandOff).where(HandOff.id == hand_off_id, HandOff.delivered_at.is_(None)).values(delivered_at=at)
             )

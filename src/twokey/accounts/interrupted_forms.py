@@ -39,7 +39,7 @@ class InterruptedForms:
     def keep(self, session_id: int, path: str, fields: Sequence[tuple[str, str]], at: int) -> str:
         """Keeps a form that was sent at `at` (µs). Returns the key to take it by."""
         key = secrets.token_urlsafe(24)
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(
                 insert(InterruptedForm).values(
                     key=key, session_id=session_id, path=path, fields=json.dumps(list(fields)), created_at=at
@@ -56,7 +56,7 @@ class InterruptedForms:
 
     def take(self, session_id: int, key: str, at: int) -> Interrupted | None:
         """The form, which nobody can take again; None where it is unknown, another session's or too old."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             row = connection.execute(
                 delete(InterruptedForm)
                 .where(

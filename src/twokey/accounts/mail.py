@@ -166,7 +166,7 @@ class Outbox:
                 return None
             mail_id, due_at, attempts = due
             again_at = at + BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
-            with self._database.write() as connection:
+            with self._database.write(quietly=True) as connection:
                 taken = connection.execute(
                     update(Mail)
                     .where(Mail.id == mail_id, Mail.due_at == due_at, Mail.attempts == attempts, _WAITING)
@@ -181,13 +181,13 @@ class Outbox:
 
     def sent(self, mail_id: str, at: int) -> None:
         """Notes that the server took the mail."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(update(Mail).where(Mail.id == mail_id).values(sent_at=at, last_error=None))
 
     def failed(self, mail_id: str, at: int, error: str, *, for_good: bool) -> None:
         """Notes that it did not, and gives the mail up where it is refused for good or three days are over."""
         said = "".join(c if c.isprintable() else " " for c in error)[:LONGEST_ERROR]
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(update(Mail).where(Mail.id == mail_id).values(last_error=said))
             over = Mail.due_at > Mail.created_at + GIVE_UP
             connection.execute(

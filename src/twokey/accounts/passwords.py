@@ -156,7 +156,7 @@ class Passwords:
     def _rehash(self, name: str, password: str, stored: str) -> None:
         """Stores the hash of a password that was just found right under the parameters of today."""
         fresh = self._gate.run(lambda: self._hasher.hash(unicodedata.normalize("NFC", password)))
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(
                 update(User).where(User.name == name, User.password_hash == stored).values(password_hash=fresh)
             )

@@ -61,12 +61,12 @@ class Sessions:
 
     def begin_pending(self, user_id: int, at: int, address: str, user_agent: str) -> str:
         """Notes that the password was right at `at` (µs). Returns the secret that waits for the second factor."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             return _insert(connection, user_id, at, address, user_agent, pending=True, stepped_up=False)
 
     def end_pending(self, session_id: int) -> None:
         """Forgets that the password was right: its secret is dead."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(delete(Session).where(Session.id == session_id, Session.pending))
 
     def step_up(self, session_id: int, at: int) -> str:
@@ -79,7 +79,7 @@ class Sessions:
 
     def _renewed(self, session_id: int, **values: int) -> str:
         secret = new_secret()
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(
                 update(Session).where(Session.id == session_id).values(secret_hash=hashed("session", secret), **values)
             )
@@ -87,7 +87,7 @@ class Sessions:
 
     def touch(self, session_id: int, at: int, address: str, user_agent: str) -> None:
         """Notes a use."""
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             connection.execute(
                 update(Session)
                 .where(Session.id == session_id, Session.last_used_at < at)

@@ -128,7 +128,7 @@ class Trail:
     def count_anonymous(self, event: Event, caller: Caller, block: str, at: int) -> None:
         """Counts a refusal of a caller who proved nothing, per minute and address block, in its own transaction."""
         key = {"minute": at // MINUTE, "block": block, "kind": event.value}
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._database.lock(connection, f"anonymous:{block}")
             changed = connection.execute(
                 AnonymousRefusal.__table__.update()  # type: ignore[attr-defined]

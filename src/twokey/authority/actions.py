@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     PING = "registry:ping"
     SEARCH = "registry:search"
+    READ_METRICS = "registry:metrics"
     AUDIT = "registry:audit"
     READ_PACKAGE = "package:read"
     WHOAMI = "account:whoami"
@@ -120,6 +121,7 @@ _TABLE = """
 action               | anonymous | no-2fa | auth-only | auth-and-writes | publish | automation | granular   | read-only | workload | operator
 registry:ping        | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 registry:search      | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
+registry:metrics     | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 registry:audit       | Y         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | Y        | -
 package:read         | Y         | Y      | Y         | Y               | Y       | scope      | scope      | scope     | scope    | -
 account:whoami       | -         | Y      | Y         | Y               | Y       | Y          | Y          | Y         | -        | -
@@ -215,6 +217,9 @@ CHANGES_PACKAGE = frozenset({
     Action.STAGE, Action.DECIDE_STAGE,
 })  # fmt: skip
 
+# What changes nothing that is read of any other package, nor who may read it: its readers alone look again.
+OF_ONE_PACKAGE = frozenset({Action.PUBLISH, Action.DIST_TAG, Action.DEPRECATE, Action.STAR})
+
 # What takes the right to write to the package that it is aimed at: those, and to see its settings.
 WRITES_TO_PACKAGE = CHANGES_PACKAGE | {Action.READ_SETTINGS}
 # Of those, what takes the right to manage the package, not only to write to it.
@@ -234,7 +239,7 @@ ADMINISTRATION = frozenset({Action.ADMIN_READ, Action.ADMIN_CHANGE, Action.ADMIN
 IN_BROWSER = ADMINISTRATION | {Action.APPROVE_LOGIN, Action.APPROVE_PROOF, Action.DENY_HAND_OFF}
 
 READS = frozenset({
-    Action.PING, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
+    Action.PING, Action.READ_METRICS, Action.SEARCH, Action.AUDIT, Action.READ_PACKAGE, Action.WHOAMI, Action.READ_PROFILE, Action.READ_USER,
     Action.LIST_TOKENS, Action.READ_ORGANISATION, Action.READ_SETTINGS,
 })  # fmt: skip
 

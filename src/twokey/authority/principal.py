@@ -88,6 +88,8 @@ class Principal:
     token_name: str | None = None
     token_expires_at: int | None = None
     limits: TokenLimits = TokenLimits()
+    # Until when (µs) a token is what it was found to be, unless something is changed: its end, or the next use to note.
+    known_until: int | None = field(default=None, compare=False)
     password_proved: bool = False  # Basic authentication has shown the password in this very request
     session_id: int | None = None
     session_key: str | None = None

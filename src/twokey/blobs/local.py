@@ -62,6 +62,10 @@ class LocalBlobs:
         except FileNotFoundError as error:
             raise NotFound("The bytes of this tarball are missing from the store: run twokey admin fsck.") from error
 
+    def local_path(self, digest: str) -> Path:
+        """Where the blob lies."""
+        return self.path(digest)
+
     def exists(self, digest: str) -> bool:
         """Whether the blob is there."""
         return self.path(digest).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from twokey.errors import Invalid
@@ -56,6 +57,9 @@ class Blobs(Protocol):
 
     def size(self, digest: str) -> int:
         """The blob's length in bytes. Raises NotFound."""
+
+    def local_path(self, digest: str) -> Path | None:
+        """Where the blob lies as a file of this machine, for a store that has it so."""
 
     def exists(self, digest: str) -> bool:
         """Whether the blob is there."""

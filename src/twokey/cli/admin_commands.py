@@ -14,7 +14,7 @@ from rich.text import Text
 from twokey.accounts import users
 from twokey.audit.events import Event
 from twokey.authority.actions import Action
-from twokey.cli import advisory_commands, signing_commands, upkeep
+from twokey.cli import advisory_commands, signing_commands, upkeep, upstream_commands
 from twokey.cli.operator import operator
 from twokey.clock import iso
 from twokey.errors import Invalid
@@ -282,6 +282,7 @@ def gc(ctx: click.Context) -> None:
 def register(admin: click.Group) -> None:
     """Hangs every command into `twokey admin`."""
     for command in (
-        user, second_factor, audit, mails, keys, signing_commands.signing_key, advisory_commands.advisories, fsck, gc,
+        user, second_factor, audit, mails, keys, signing_commands.signing_key, advisory_commands.advisories,
+        upstream_commands.claim, upstream_commands.upstream, fsck, gc,
     ):  # fmt: skip
         admin.add_command(command)

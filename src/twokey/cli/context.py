@@ -14,6 +14,7 @@ from twokey.errors import ConfigurationError
 from twokey.settings import Settings, environment, read
 
 if TYPE_CHECKING:
+    from twokey.figures import Figures
     from twokey.registry import Registry
 
 
@@ -22,21 +23,28 @@ def settings_from(ctx: click.Context) -> Settings:
     return read(environment(ctx.obj))
 
 
-def opened(settings: Settings, clock: Clock) -> Registry:
-    """The registry that the settings describe. Raises ConfigurationError for what stops a start."""
+def opened(settings: Settings, clock: Clock, figures: Figures | None = None) -> Registry:
+    """The registry that the settings describe. `figures`: those of all workers.
+
+    Raises ConfigurationError for what stops a start.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     from twokey.registry import open_registry
 
     try:
-        return open_registry(settings, clock)
-    except (SQLAlchemyError, ImportError) as error:  # ImportError: the driver of PostgreSQL is an extra
+        return open_registry(settings, clock, figures)
+    except ImportError as error:
+        if error.name not in (None, "psycopg"):
+            sentence = f"The package {error.name} is missing: install twokey and what it needs anew."
+        else:  # the driver of PostgreSQL is an extra, and says None where its library is missing
+            sentence = 'The database cannot be opened: its driver is missing, install twokey with the extra "postgres".'
+        raise ConfigurationError(sentence) from error
+    except SQLAlchemyError as error:
         sentence = f"The database cannot be opened: {_reason(error)}. Look at TWOKEY_DATABASE."
         raise ConfigurationError(sentence) from error
 
 
 def _reason(error: Exception) -> str:
     """The driver's own words on one line; SQLAlchemy's would repeat the statement and its values."""
-    if isinstance(error, ImportError):
-        return 'its driver is missing, install twokey with the extra "postgres"'
     return " ".join(str(getattr(error, "orig", None) or type(error).__name__).split()).rstrip(".")

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import resource
 import shlex
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import twokey
+from twokey import logs
 from twokey.app import application
-from twokey.cli import logs
 from twokey.cli.context import opened
+from twokey.cli.workers import STOPS, Worker, Workers
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
+from twokey.figures import Figures
+from twokey.http.fast_lane import BoundedProtocol, FastLane
+from twokey.http.lane import Lane
+from twokey.registry import MIB, Registry
 from twokey.settings import Settings
 from twokey.web.visit import trustworthy
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 8
 IDLE_SECONDS = 65
-MOST_HEAD = 64 * 1024
-HEAD_TOO_LARGE = b'{"error":"The request line and its headers are too large: at most 64 KiB are taken."}'
 NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -38,61 +43,67 @@ def run(settings: Settings, *, clock: Clock) -> int:
     Raises ConfigurationError for a port in use and for whatever else stops a start.
     """
     logs.set_up(settings.log_level)
+    _take_every_descriptor()
+    if settings.workers > 1:
+        return _with_workers(settings, clock)
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(each) for each in listen(settings)]
         port: int = sockets[0].getsockname()[1]
         registry = opened(settings, clock)
-        config = uvicorn.Config(
-            application(registry, port),
-            loop="uvloop",
-            http=_Protocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # TWOKEY_TRUSTED_PROXIES decides, in http/caller.py
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        _Server(config, banner(settings, port)).run(sockets)
+        _server(registry, port, banner(settings, port)).run(sockets)
     return 0
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the head of a request, which it would gather in memory without end."""
+def _take_every_descriptor() -> None:
+    """As many connections as the system allows, instead of the thousand that it gives unasked."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # it stays as it was
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-    _in_head = False
-    _head = 0
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head, self._head = True, 0
-        super().on_message_begin()
+def _with_workers(settings: Settings, clock: Clock) -> int:
+    """The same by several processes. One of them keeps house for all, and says when it listens."""
+    listeners = listen_often(settings)
+    port: int = listeners[0][0].getsockname()[1]
+    figures = Figures(settings.workers)
+    opened(settings, clock).close()  # whatever stops a start stops it here, and what there is to make is made once
 
-    def on_headers_complete(self) -> None:
-        """Its head is read."""
-        self._in_head = False
-        super().on_headers_complete()
+    def work(worker: Worker) -> int:
+        figures.be_worker(worker.number)
+        first = worker.number == 0
+        text = banner(settings, port) if first and not worker.again else None
+        registry = opened(settings, clock, figures)
+        _server(registry, port, text, keeps_house=first, parent=worker.parent).run(list(worker.sockets))
+        return 0
 
-    def data_received(self, data: bytes) -> None:
-        """Takes bytes. What comes beside the end of one request or the beginning of the next is not counted."""
-        was_in_head = self._in_head
-        super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head += len(data)
-            if self._head > MOST_HEAD:
-                self._refuse_head()
+    return Workers(listeners, work, GRACE_SECONDS + 1).run()
 
-    def _refuse_head(self) -> None:
-        lines = (
-            b"HTTP/1.1 431 Request Header Fields Too Large",
-            b"content-type: application/json",
-            b"content-length: %d" % len(HEAD_TOO_LARGE),
-            b"connection: close",
-        )
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + HEAD_TOO_LARGE)
-        self.transport.close()
+
+def _server(
+    registry: Registry, port: int, text: str | None, *, keeps_house: bool = True, parent: int | None = None
+) -> _Server:
+    lane = Lane(registry, registry.settings.cache * MIB // 2) if registry.settings.fast_lane == "on" else None
+    config = uvicorn.Config(
+        application(registry, port, lane, keeps_house=keeps_house),
+        loop="uvloop",
+        http=_protocol(lane),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # TWOKEY_TRUSTED_PROXIES decides, in http/caller.py
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return _Server(config, text, parent)
+
+
+def _protocol(lane: Lane | None) -> type[asyncio.Protocol]:
+    """What uvicorn calls for each connection. Without a lane, or where it can answer nothing, there is none."""
+    if lane is None or not lane.open:
+        return BoundedProtocol
+    return cast("type[asyncio.Protocol]", partial(FastLane, lane=lane))
 
 
 class _Server(uvicorn.Server):
@@ -102,14 +113,22 @@ class _Server(uvicorn.Server):
     while requests are finished, and not in the moment between that and the end of the process.
     """
 
-    def __init__(self, config: uvicorn.Config, text: str) -> None:
+    def __init__(self, config: uvicorn.Config, text: str | None, parent: int | None) -> None:
         super().__init__(config)
         self._text = text
+        self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, then prints the banner."""
+        """Starts, then prints the banner. A worker stops, too, where its parent is gone."""
         await super().startup(sockets)
-        print(self._text, flush=True)  # noqa: T201
+        if self._parent is not None:
+            asyncio.get_running_loop().add_reader(self._parent, self._orphaned, self._parent)
+        if self._text is not None:
+            print(self._text, flush=True)  # noqa: T201
+
+    def _orphaned(self, parent: int) -> None:
+        asyncio.get_running_loop().remove_reader(parent)
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -145,7 +164,16 @@ def listen(settings: Settings) -> list[socket.socket]:
     raise AssertionError("the last turn returns or raises")
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def listen_often(settings: Settings) -> list[list[socket.socket]]:
+    """The listening sockets of each worker, all on the same addresses. Raises ConfigurationError."""
+    alone = listen(settings)  # without sharing, so that another server's port is found to be in use
+    addresses = [each.getsockname()[:2] for each in alone]
+    for each in alone:
+        each.close()
+    return [[_bound(host, port, shared=True) for host, port in addresses] for _ in range(settings.workers)]
+
+
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -155,6 +183,8 @@ def _bound(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"TWOKEY_HOST={host} is no address of this machine: {error.strerror}.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)

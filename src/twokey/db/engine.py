@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from twokey.db.generation import Generation
 from twokey.errors import ConfigurationError
 
 POOL_SIZE = 24
@@ -24,7 +25,8 @@ class Database:
     """One database, opened by URL: `sqlite:///PATH` or `postgresql://...`."""
 
     def __init__(self, url: str) -> None:
-        """Opens nothing yet. Raises ConfigurationError for a database that is neither."""
+        """Opens nothing yet. Writes mark `generation`. Raises ConfigurationError for a database that is neither."""
+        self.generation = Generation()  # until it is given the one that other processes see
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -61,13 +63,22 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, package: str | None = None, quietly: bool = False) -> Iterator[Connection]:
         """A raw write transaction: commits at the end, rolls back when the block raises.
 
         For the door and the modules on the architecture test's allow-list only; everyone else writes with a permit.
+        After the commit, and before anybody is answered, the generation is marked, so that no reader goes on with what
+        it remembers: `package` where nothing but that one changes; `quietly` for what no packument, tarball or right to
+        read them hangs on (that test says which modules), which happens too often to forget everything for.
         """
-        with self._writer.connect() as connection, connection.begin():
-            yield connection
+        committing = False
+        try:
+            with self._writer.connect() as connection, connection.begin():
+                yield connection
+                committing = True
+        finally:
+            if committing and not quietly:  # also where the commit fails: it may have come through
+                self.generation.mark(package)
 
     def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Holds off every other transaction that locks `name`, until this one ends; `shared`, those that do not share.

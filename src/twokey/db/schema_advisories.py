@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Text
+from sqlalchemy import BigInteger, Double, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twokey.db.schema import Id, Table
@@ -15,10 +15,12 @@ class Advisory(Table):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     osv_id: Mapped[str] = mapped_column(Text, unique=True)
+    aliases: Mapped[str] = mapped_column(Text, server_default="[]")  # JSON: a list of texts
     title: Mapped[str] = mapped_column(Text)
     url: Mapped[str] = mapped_column(Text)
     severity: Mapped[str] = mapped_column(Text)
     cvss_vector: Mapped[str | None] = mapped_column(Text)
+    cvss_score: Mapped[float | None] = mapped_column(Double)
     cwes: Mapped[str] = mapped_column(Text)  # JSON: a list of texts
     malicious: Mapped[bool] = mapped_column(index=True)  # the package itself is malware
     published: Mapped[str] = mapped_column(Text)  # as the file has it

@@ -15,7 +15,7 @@ from twokey.authority.principal import ANONYMOUS, Caller, CredentialKind, Eviden
 from twokey.db.engine import Database
 from twokey.errors import AddressRefused, Invalid, PasswordRequired, Unauthenticated
 from twokey.tokens import tokens
-from twokey.tokens.tokens import Found
+from twokey.tokens.tokens import TOUCH_INTERVAL, Found
 
 LONGEST_HEADER = 4096
 
@@ -92,6 +92,7 @@ class Authenticator:
             token_name=listed.name,
             token_expires_at=listed.expires_at,
             limits=listed.limits,
+            known_until=_known_until(found, caller.received_at),
         )
         if found.touch_due:
             self._note_use(principal, caller, first=found.first_use)
@@ -101,7 +102,7 @@ class Authenticator:
         principal = Principal(
             found.listed.kind, found.user_id, found.user_name, found.listed.id, found.listed.key, found.listed.name
         )
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._trail.append(
                 connection, Event.ACCESS_DENIED, _with(caller, principal), at=caller.received_at,
                 account=found.user_name, resource=f"token:{found.listed.key}", outcome="refused", reason="address",
@@ -109,7 +110,7 @@ class Authenticator:
 
     def _note_use(self, principal: Principal, caller: Caller, *, first: bool) -> None:
         assert principal.token_id is not None
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             tokens.touch(connection, principal.token_id, caller.received_at, caller.address, caller.user_agent)
             if first:
                 self._trail.append(
@@ -137,6 +138,13 @@ class Authenticator:
                 "This account has two-factor authentication on: run npm login, which asks for a code."
             )
         return Principal(CredentialKind.LOGIN, account.id, account.name, password_proved=True)
+
+
+def _known_until(found: Found, at: int) -> int:
+    """Until when a token that was found at `at` (µs) need not be looked up again: its end, or its next use to note."""
+    last = None if found.touch_due else found.listed.last_used_at
+    next_use = (at if last is None else last) + TOUCH_INTERVAL
+    return next_use if found.listed.expires_at is None else min(next_use, found.listed.expires_at)
 
 
 def _allows(networks: Sequence[str], address: str) -> bool:

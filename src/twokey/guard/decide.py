@@ -49,6 +49,7 @@ class Reason(StrEnum):
     INVITATION_NEEDED = "invitation-needed"
     NOT_ADMINISTRATOR = "not-administrator"
     QUARANTINED = "quarantined"
+    SCOPE_OF_UPSTREAM = "scope-of-upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def _by_credential(facts: Facts, where: Column, found: Rule) -> Reason | None:
         return Reason.CREDENTIAL_KIND
     if facts.action in ADMINISTRATION and where is not Column.ANONYMOUS and not facts.administrator:
         return Reason.NOT_ADMINISTRATOR
+    if facts.action is Action.READ_METRICS and not facts.from_monitor:
+        return Reason.NOT_VISIBLE
     if found.allowed:
         reading = facts.action in (Action.READ_PACKAGE, Action.SEARCH, Action.AUDIT, Action.READ_USER)
         if where is Column.ANONYMOUS and reading and facts.reading_needs_token:
@@ -169,6 +172,8 @@ def _by_policy(facts: Facts, where: Column) -> Reason | None:
             return Reason.SIGNUP_CLOSED
         if not facts.invited:
             return Reason.INVITATION_NEEDED
+    if facts.takes_scope_of_upstream and where is not Column.OPERATOR:
+        return Reason.SCOPE_OF_UPSTREAM
     changes = facts.action in CHANGES_PACKAGE
     bypasses = where in (Column.AUTOMATION, Column.WORKLOAD)
     if changes and bypasses and facts.package is not None and facts.package.mfa == "publish":

@@ -24,7 +24,7 @@ from twokey.accounts.passwords import Passwords, address_block
 from twokey.audit.events import Event
 from twokey.audit.trail import Trail
 from twokey.audit.transaction import Transaction
-from twokey.authority.actions import BY_LINK, READS, Action, Code, Column, rule
+from twokey.authority.actions import BY_LINK, OF_ONE_PACKAGE, READS, Action, Code, Column, rule
 from twokey.authority.permit import JudgedProof, Permit, ProofKind, Target
 from twokey.authority.principal import Caller, CredentialKind, KeyAnswer
 from twokey.clock import Clock, hour_minute
@@ -39,6 +39,7 @@ from twokey.settings import Settings
 from twokey.throttle import Bucket, Limit, full_until, record
 from twokey.two_factor import factors
 from twokey.two_factor.redeem import ASK, Redeemer
+from twokey.upstream.upstream import Upstream
 
 WRONG_PASSWORD = "Wrong password: this takes the password of your account."
 UNKNOWN_OR_WRONG = "Unknown user or wrong password."
@@ -63,8 +64,10 @@ class Door:
         trail: Trail,
         settings: Settings,
         clock: Clock,
+        upstream: Upstream | None = None,
     ) -> None:
         """Everything that a decision rests on."""
+        self._upstream = upstream
         self._database = database
         self._passwords = passwords
         self._redeemer = redeemer
@@ -127,7 +130,8 @@ class Door:
         Its first statement consumes the proof; then the question is asked again with the rows locked. Commits at the
         end of the block with the events that were recorded, or not at all. Raises what `require` raises.
         """
-        with self._database.write() as connection:
+        package = permit.target.package if permit.action in OF_ONE_PACKAGE else None
+        with self._database.write(package=package) as connection:
             tx = Transaction(connection, permit, self._clock.now())
             if permit.proof is not None:
                 self._redeemer.consume(tx, permit.proof)
@@ -137,7 +141,7 @@ class Door:
             facts = gathering.gather(
                 connection, permit.caller, permit.action, permit.target, self._settings, tx.now,
                 password_proved=permit.password_proved, code_proved=permit.proof is not None,
-                removes_last_factor=permit.removes_last_factor, locked=True,
+                removes_last_factor=permit.removes_last_factor, locked=True, upstream=self._upstream,
             )  # fmt: skip
             decision = decide(facts)
             if isinstance(decision, Refuse):
@@ -159,7 +163,7 @@ class Door:
         with self._reading(gathering.needs_database(caller, action, target)) as connection:
             return gathering.gather(
                 connection, caller, action, target, self._settings, caller.received_at, password_proved=False,
-                code_proved=False, removes_last_factor=removes_last_factor,
+                code_proved=False, removes_last_factor=removes_last_factor, upstream=self._upstream,
             )  # fmt: skip
 
     def _reading(self, needed: bool) -> AbstractContextManager[Connection | None]:
@@ -179,7 +183,7 @@ class Door:
         if caller.principal.kind is CredentialKind.ANONYMOUS:
             self._trail.count_anonymous(event, caller, address_block(caller.address), caller.received_at)
             return
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._trail.append(
                 connection, event, caller, at=caller.received_at, account=caller.principal.user_name,
                 resource=str(target), outcome="refused", reason=reason, details={"action": action.value},

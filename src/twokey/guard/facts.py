@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -18,8 +20,10 @@ from twokey.guard import site
 from twokey.orgs import orgs
 from twokey.packages import access as roles
 from twokey.packages.names import PackageName
-from twokey.settings import Settings
+from twokey.settings import Network, Settings
 from twokey.tokens import tokens
+from twokey.upstream.presence import Presence
+from twokey.upstream.upstream import Upstream
 
 COOLDOWN = DAY
 OWNERS_ONLY = 30 * DAY
@@ -34,6 +38,9 @@ class Obstacle(StrEnum):
     NAME_TOO_CLOSE = "name-too-close"
     COOLDOWN = "cooldown"
     FORMER_OWNERS = "former-owners"
+    OF_UPSTREAM = "of-upstream"
+    UPSTREAM_AWAY = "upstream-away"
+    SCOPE_OF_UPSTREAM = "scope-of-upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class PackageFacts:
     close_to: str | None = None
     quarantined: str | None = None  # the reason
     organisation_requires_2fa: bool = False
+    ours: bool = True  # there is, or was, such a package of this registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class Facts:
     signup_by_invitation: bool = False
     invited: bool = False
     reading_needs_token: bool = False
+    from_monitor: bool = False  # from where the operator lets figures be read
     require_2fa: str = "off"
     removes_last_factor: bool = False
     owns_guarded_package: bool = False
@@ -87,6 +96,7 @@ class Facts:
     stepped_up: bool = False
     just_signed_in: bool = False
     account_id: int | None = None  # of whose link is held
+    takes_scope_of_upstream: bool = False  # the new account's or organisation's name is a scope of upstream's in use
 
     @property
     def on_npm(self) -> bool:
@@ -112,23 +122,23 @@ def gather(
     code_proved: bool,
     removes_last_factor: bool = False,
     locked: bool = False,
+    upstream: Upstream | None = None,
 ) -> Facts:
     """Reads what bears on the question at `at` (µs). No connection is needed where `needs_database` says so.
 
     `locked`, inside a write transaction, holds account, token and package as they were read until it ends; their keys
     stay free for rows that only refer to them (on PostgreSQL: NO KEY UPDATE), or two owners could wait for each other.
-    """
+    Raises Waits, unless `locked`, where `upstream` has to be asked first."""
     principal = caller.principal
     account = _Account(True, None) if connection is None else _account(connection, caller, action, target, at, locked)
     limits = principal.limits
-    organisation, package = None, None
+    organisation = package = of_scope = None
     if connection is not None and target.organisation is not None:
         organisation = _organisation(connection, caller, target.organisation, action in MANAGES_ORGANISATION, locked)
     if connection is not None and target.package is not None:
-        of_scope = None
         if target.scope is not None and action in CHANGES_PACKAGE:
             of_scope = _organisation(connection, caller, target.scope, False, locked)
-        package = _package(connection, caller, action, target, settings, at, locked)
+        package = _package(_Names(connection, settings, upstream, locked), caller, action, target, at)
         package = replace(package, organisation_requires_2fa=of_scope is not None and of_scope.require_2fa)
     asks_site = connection is not None and _asks_site(principal, account, action, removes_last_factor)
     current = site.current(connection, settings) if connection is not None and asks_site else site.default(settings)
@@ -138,7 +148,7 @@ def gather(
         mode=account.mode,
         live=account.live,
         bypass_2fa=limits.bypass_2fa,
-        covered=_covered(limits, target),
+        covered=_covered(limits, target) or _is_elsewhere(action, package, upstream),
         permission=limits.permission,
         package=package,
         organisation=organisation,
@@ -149,6 +159,7 @@ def gather(
         signup_by_invitation=current.signup == "invite",
         invited=connection is not None and _invited(connection, target, at, locked),
         reading_needs_token=settings.read == "authenticated",
+        from_monitor=action is Action.READ_METRICS and _within(caller.address, settings.metrics),
         require_2fa=current.required_2fa(at),
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
@@ -157,6 +168,7 @@ def gather(
         account_id=account.link_of,
         stepped_up=account.stepped_up_at is not None and at < account.stepped_up_at + STEP_UP,
         just_signed_in=account.signed_in_at is not None and at < account.signed_in_at + STEP_UP,
+        takes_scope_of_upstream=connection is not None and _takes_scope(connection, action, target, upstream),
     )
 
 
@@ -182,6 +194,21 @@ def _covered(limits: TokenLimits, target: Target) -> bool:
     if target.package is not None:
         return limits.covers(target.package, target.scope)
     return target.organisation is None or limits.covers_organisation(target.organisation)
+
+
+def _within(address: str, networks: Sequence[Network]) -> bool:
+    return bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
+
+
+def _is_elsewhere(action: Action, package: PackageFacts | None, upstream: Upstream | None) -> bool:
+    """Whether a read is of a package that only upstream can have: the limits of tokens are for packages of our own."""
+    return action is Action.READ_PACKAGE and upstream is not None and package is not None and not package.ours
+
+
+def _takes_scope(connection: Connection, action: Action, target: Target, upstream: Upstream | None) -> bool:
+    """Whether a new account or organisation would take away a scope whose packages come from upstream here."""
+    name = {Action.SIGN_UP: target.account, Action.CREATE_ORGANISATION: target.organisation}.get(action)
+    return upstream is not None and name is not None and upstream.scope_in_use(connection, name)
 
 
 def _asks_site(principal: Principal, account: _Account, action: Action, removes_last_factor: bool) -> bool:
@@ -239,9 +266,18 @@ def _organisation(connection: Connection, caller: Caller, name: str, changes: bo
     return OrganisationFacts(True, role, row[1])
 
 
-def _package(
-    connection: Connection, caller: Caller, action: Action, target: Target, settings: Settings, at: int, locked: bool
-) -> PackageFacts:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the look at a name needs."""
+
+    connection: Connection
+    settings: Settings
+    upstream: Upstream | None
+    locked: bool
+
+
+def _package(names: _Names, caller: Caller, action: Action, target: Target, at: int) -> PackageFacts:
+    connection, locked = names.connection, names.locked
     name = PackageName.parse(target.package or "")
     user_id = caller.principal.user_id
     query = select(
@@ -252,8 +288,9 @@ def _package(
     if row is None:
         obstacle, close_to = (None, None)
         if action in (Action.PUBLISH, Action.STAGE) and user_id is not None:
-            obstacle, close_to = _obstacle(connection, name, user_id, settings)
-        return PackageFacts(False, False, PackageRole.NONE, "none", obstacle, close_to)
+            obstacle, close_to = _obstacle(names, name, user_id)
+            obstacle = obstacle or _of_upstream(names, name)
+        return PackageFacts(False, False, PackageRole.NONE, "none", obstacle, close_to, ours=False)
     package_id, access, mfa, unpublished_at, quarantined_at, reason = row
     role = PackageRole.NONE
     if user_id is not None:
@@ -263,7 +300,7 @@ def _package(
         obstacle, close_to = (None, None)
         if access == "restricted" and stranger and action in (Action.PUBLISH, Action.STAGE):
             assert user_id is not None
-            obstacle, close_to = _obstacle(connection, name, user_id, settings)
+            obstacle, close_to = _obstacle(names, name, user_id)
         quarantined = None if quarantined_at is None else reason or ""
         return PackageFacts(True, access == "restricted", role, mfa, obstacle, close_to, quarantined)
     if at < unpublished_at + COOLDOWN:
@@ -272,13 +309,29 @@ def _package(
         return PackageFacts(False, access == "restricted", role, mfa, Obstacle.FORMER_OWNERS)
     obstacle, close_to = (None, None)
     if role < PackageRole.WRITE and user_id is not None:
-        obstacle, close_to = _obstacle(connection, name, user_id, settings)
+        obstacle, close_to = _obstacle(names, name, user_id)
     return PackageFacts(False, access == "restricted", role, mfa, obstacle, close_to)
 
 
-def _obstacle(
-    connection: Connection, name: PackageName, user_id: int, settings: Settings
-) -> tuple[Obstacle | None, str | None]:
+def _of_upstream(names: _Names, name: PackageName) -> Obstacle | None:
+    """Whether a new name would stand before one of upstream's: whoever installs that would get ours instead.
+
+    Nobody is asked about a scope that has an owner here: its names never come from upstream. Where upstream cannot be
+    asked the name is not given away.
+    """
+    upstream = names.upstream
+    if upstream is None or name.full in names.settings.allow_names:
+        return None
+    presence = upstream.presence(names.connection, name, in_transaction=names.locked)
+    if presence is not Presence.ABSENT:
+        return Obstacle.OF_UPSTREAM if presence is Presence.PRESENT else Obstacle.UPSTREAM_AWAY
+    free = name.scope is not None and orgs.scope_is_free(names.connection, name.scope)
+    taken = free and upstream.scope_in_use(names.connection, name.scope or "")
+    return Obstacle.SCOPE_OF_UPSTREAM if taken else None
+
+
+def _obstacle(names: _Names, name: PackageName, user_id: int) -> tuple[Obstacle | None, str | None]:
+    connection, settings = names.connection, names.settings
     if name.scope is not None:
         if orgs.scope_is_free(connection, name.scope):
             if settings.scope_creation == "admins" and not users.by_id(connection, user_id).administrator:

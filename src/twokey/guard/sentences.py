@@ -100,6 +100,8 @@ def _sentence(reason: Reason, facts: Facts, principal: Principal, target: Target
         Reason.SITE_REQUIRES_2FA: f"This registry asks for two-factor authentication: {ENABLE} first.",
         Reason.LAST_FACTOR: "This registry, or a package or organisation of yours, asks for two-factor authentication: "
         "the last factor cannot be removed.",
+        Reason.SCOPE_OF_UPSTREAM: f"The name {target.organisation or target.account} is a scope of packages that come "
+        "from upstream here: choose another, or ask the operator to claim it.",
         Reason.SIGNUP_CLOSED: SIGNUP["closed"],
         Reason.INVITATION_NEEDED: SIGNUP["invite"],
     }[reason]
@@ -137,5 +139,11 @@ def _obstacle(facts: Facts, target: Target) -> str:
         "choose another, or ask the operator.",
         Obstacle.COOLDOWN: f"{name} was unpublished less than 24 hours ago: wait until a day has passed.",
         Obstacle.FORMER_OWNERS: f"{name} was unpublished less than 30 days ago: only its former owners may use it.",
+        Obstacle.OF_UPSTREAM: f"Upstream has a package {name}, which people here install: choose another name, put "
+        "it into a scope of yours, or ask the operator to allow it (TWOKEY_ALLOW_NAMES).",
+        Obstacle.UPSTREAM_AWAY: f"Whether upstream has a package {name} cannot be asked now, so the name is not given "
+        "away: try again in a moment.",
+        Obstacle.SCOPE_OF_UPSTREAM: f"Packages of the scope @{scope} come from upstream here: choose another scope, "
+        "or ask the operator to claim the scope.",
         None: "",
     }[facts.package.obstacle]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import msgspec
 from sqlalchemy.exc import OperationalError
 
+from twokey.authority.permit import Permit
 from twokey.errors import (
     AddressRefused,
     Busy,
@@ -24,6 +26,7 @@ from twokey.errors import (
     TooLarge,
     TwokeyError,
     Unauthenticated,
+    UpstreamFailed,
 )
 
 JSON = "application/json"
@@ -32,9 +35,39 @@ FRESH = {"cache-control": "private, no-cache", "vary": "authorization"}
 log = logging.getLogger("twokey.http")
 
 
+class Passing(Protocol):
+    """A body that is still coming. `length` in bytes, None where nobody knows it yet."""
+
+    length: int | None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes. Raises where the rest will never come: then the connection breaks off, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """That an answer may be given again to whoever asks the same and holds a permit, as long as nothing is changed.
+
+    `kind` is what is asked for, for the figures. Where the body is a file, `file` is it and `length` its size in bytes.
+    `counts`: the package's id and the version of which each answer is a download.
+    """
+
+    permit: Permit
+    package: str
+    kind: str
+    etag: str
+    file: Path | None = None
+    length: int = 0
+    counts: tuple[int, str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers, and a body: bytes, or a stream of a known length. `cookies`: one header for each."""
+    """A status, headers, and a body: bytes, a stream of a known length, or one that is still coming (`passing`).
+
+    `cookies`: one header for each.
+    `replay`: that the fast lane may give it again, and under what permit it was given.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -43,6 +76,8 @@ class Answer:
     cookies: tuple[str, ...] = ()
     stream: BinaryIO | None = None
     length: int = 0
+    replay: Replay | None = None
+    passing: Passing | None = None
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -63,6 +98,8 @@ _STATUS: tuple[tuple[type[TwokeyError], int], ...] = (
     # npm repeats a 429 or 5xx for over a minute, with the same code each time (npm-protocol.md 0.4).
     (Throttled, 403),
     (Busy, 403),
+    # Upstream was asked as often as it makes sense; npm would repeat a 502 or 504 for over a minute.
+    (UpstreamFailed, 424),
 )
 
 

@@ -7,7 +7,7 @@ a reset connection instead of the sentence, and npm then tries again. One that w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -110,9 +110,7 @@ class Uploads:
         self._threads, self._handlers = CapacityLimiter(THREADS), CapacityLimiter(THREADS)
         self._turns: WeakValueDictionary[int | None, CapacityLimiter] = WeakValueDictionary()
 
-    async def take(
-        self, body: Body, call: Call, ask_first: Callable[[Call], object] | None, limiter: CapacityLimiter
-    ) -> None:
+    async def take(self, body: Body, call: Call, ask_first: Callable[[], Awaitable[object]] | None) -> None:
         """Puts the body into the call: its bytes where they are few, else what was ingested, after `ask_first`.
 
         Raises what `Body.next`, `ask_first` and `Ingest.feed` raise. Whoever has the call hands it to `finish`.
@@ -122,15 +120,15 @@ class Uploads:
             call.body = start
             return
         if ask_first is not None:
-            await anyio.to_thread.run_sync(ask_first, call, limiter=limiter)
+            await ask_first()
             call.permits.clear()  # the handler asks for what it does
         call.ingested = await self._ingest(body, start, call.caller.principal.user_id)
 
-    async def finish(self, call: Call, work: Callable[[], T]) -> T:
+    async def finish(self, call: Call, work: Callable[[CapacityLimiter], Awaitable[T]]) -> T:
         """Does what a call with an ingested body asks for; afterwards nothing of the body is left."""
         assert call.ingested is not None
         try:
-            return await anyio.to_thread.run_sync(work, limiter=self._handlers)
+            return await work(self._handlers)
         finally:
             await self._close(call.ingested.close)
 

@@ -53,12 +53,12 @@ def client_address(settings: Settings, scope: Scope) -> str:
     `X-Forwarded-For` is read from its end: each proxy that we trust vouches for the entry before it, and the first
     address that is no trusted proxy is the client, whatever it claims to forward for.
     """
-    peer = _plain(scope["client"][0] if scope.get("client") else "")
+    peer = plain_address(scope["client"][0] if scope.get("client") else "")
     if not _trusted(settings.trusted_proxies, peer):
         return peer
     address = peer
     for hop in reversed(_listed(Headers(scope=scope), "x-forwarded-for")):
-        plain = _plain(_WITH_PORT.sub(r"\1", hop))
+        plain = plain_address(_WITH_PORT.sub(r"\1", hop))
         if not plain:
             break
         address = plain
@@ -78,7 +78,7 @@ def base_address(settings: Settings, scope: Scope, port: int) -> str:
         return settings.url
     headers = Headers(scope=scope)
     host, scheme = headers.get("host", ""), "http"
-    peer = _plain(scope["client"][0] if scope.get("client") else "")
+    peer = plain_address(scope["client"][0] if scope.get("client") else "")
     if _trusted(settings.trusted_proxies, peer):
         host = [host, *_listed(headers, "x-forwarded-host")][-1]
         scheme = "https" if ["", *_listed(headers, "x-forwarded-proto")][-1].lower() == "https" else "http"
@@ -103,7 +103,7 @@ def _listed(headers: Headers, name: str) -> list[str]:
     return [entry.strip() for value in headers.getlist(name) for entry in value.split(",")]
 
 
-def _plain(address: str) -> str:
+def plain_address(address: str) -> str:
     """The address in its one plain form; empty for what is none."""
     try:
         parsed = ipaddress.ip_address(address.strip().strip("[]").partition("%")[0])

@@ -24,6 +24,7 @@ from twokey.packages.names import PackageName
 from twokey.publishing.ingest import Ingested
 from twokey.registry import Registry
 from twokey.two_factor import recovery_codes
+from twokey.upstream.waiting import Waited
 
 SMALL_BODY = 256 * 1024
 
@@ -44,6 +45,7 @@ class Call:
     path: str = "/"
     base: str = ""
     permits: list[Permit] = field(default_factory=list)
+    waited: Waited = field(default_factory=dict, repr=False)  # what the request has waited for
 
     def require(
         self,
@@ -89,7 +91,7 @@ class Guarded:
 
     `body_limit` in bytes; None for the limit of a publish, whose body is taken in blocks where it is large, after
     `ask_first` has asked the door what can be asked without it. `ignores_credentials`: an Authorization header means
-    nothing here, be it good or bad.
+    nothing here, be it good or bad. `kind`: what it is counted as, where that is more than a read or a write.
     """
 
     method: str
@@ -99,6 +101,7 @@ class Guarded:
     body_limit: int | None = SMALL_BODY
     ask_first: Callable[[Call], object] | None = None
     ignores_credentials: bool = False
+    kind: str = ""
 
 
 def checked(routes: Sequence[Guarded]) -> Sequence[Guarded]:
@@ -150,6 +153,10 @@ def answered(call: Call, handler: Handler) -> Answer:
 
 def without_body(answer: Answer) -> Answer:
     """The answer to HEAD: the same headers, no body."""
+    if answer.passing is not None:
+        length = answer.passing.length
+        headers = answer.headers if length is None else {**answer.headers, "content-length": str(length)}
+        return replace(answer, passing=None, body=b"", headers=headers)
     if answer.stream is not None:
         answer.stream.close()
         return replace(answer, stream=None, body=b"", headers={**answer.headers, "content-length": str(answer.length)})

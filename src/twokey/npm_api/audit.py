@@ -77,7 +77,7 @@ def _advisory(match: Match) -> dict[str, object]:
         "severity": match.severity,
         "vulnerable_versions": match.vulnerable_versions,
         "cwe": match.cwes,
-        "cvss": {"score": None, "vectorString": match.cvss_vector},  # no score is computed here
+        "cvss": {"score": match.cvss_score, "vectorString": match.cvss_vector},
     }
 
 

@@ -1,4 +1,4 @@
-"""`GET /`, ping and health."""
+"""`GET /`, ping, health and figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import twokey
 from twokey.authority.actions import Action
 from twokey.authority.permit import Target
 from twokey.clock import iso
-from twokey.errors import NotFound
 from twokey.http.answers import Answer, json_answer
 from twokey.http.health import FAILING, OK, blobs_state, database_state
+from twokey.http.metrics import TEXT, rendered
 from twokey.http.routing import Call
 
 log = logging.getLogger("twokey.health")
@@ -46,6 +46,12 @@ def health(call: Call) -> Answer:
     return json_answer(document, 200 if well else 503, {"cache-control": "no-store"})
 
 
+def metrics(call: Call) -> Answer:
+    """The server's figures for Prometheus, where the operator lets them be read from."""
+    call.require(Action.READ_METRICS, Target())
+    return Answer(200, rendered(call.registry.figures), TEXT, {"cache-control": "no-store"})
+
+
 def _database(call: Call) -> str:
     try:
         call.require(Action.PING, Target())  # the door may read the database
@@ -53,9 +59,3 @@ def _database(call: Call) -> str:
         log.exception("the database does not answer")
         return FAILING
     return database_state(call.registry)
-
-
-def no_hooks(call: Call) -> Answer:
-    """`npm hook` (npm 6 to 10): there are none here, and the client shows why."""
-    call.require(Action.PING, Target())
-    raise NotFound("This registry has no hooks: npm itself has given them up.")

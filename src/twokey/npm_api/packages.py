@@ -5,43 +5,57 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twokey.authority.actions import Action
-from twokey.http.answers import JSON, Answer, json_answer
+from twokey.authority.permit import Permit
+from twokey.http.answers import JSON, Answer, Replay, json_answer
+from twokey.http.elsewhere import is_elsewhere
 from twokey.http.routing import Call
+from twokey.npm_api import upstream
 from twokey.packages import packages
 from twokey.packages import packument as documents
 from twokey.packages.packages import Found
+from twokey.upstream import views
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
-GZIP_FROM = 512
+TARBALL = "application/octet-stream"
+SMALL = 64 * 1024  # bytes of a tarball that is answered from memory
 
 
 def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
-    call.require(Action.READ_PACKAGE, call.package_target())
+    permit = call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
+    if is_elsewhere(call):
+        return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
 
         def render() -> bytes:
             return (documents.abbreviated if short else documents.full)(connection, found, call.base)
 
-        return _document(call, found, "abbreviated" if short else "full", render, ABBREVIATED if short else JSON)
+        kind = "abbreviated" if short else "full"
+        return _document(call, found, permit, kind, render, ABBREVIATED if short else JSON)
 
 
 def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
-    call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
+    permit = call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
+    if is_elsewhere(call):
+        return upstream.version(call, wanted)
     with call.registry.database.snapshot() as connection:
         found = packages.get(connection, call.package)
-        return _document(
-            call, found, f"version {wanted}", lambda: documents.version(connection, found, wanted, call.base), JSON
-        )
+
+        def render() -> bytes:
+            return documents.version(connection, found, wanted, call.base)
+
+        return _document(call, found, permit, f"version {wanted}", render, JSON)
 
 
 def dist_tags(call: Call) -> Answer:
     """`npm dist-tag ls`."""
     call.require(Action.READ_PACKAGE, call.package_target())
+    if is_elsewhere(call):
+        return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         return json_answer(packages.dist_tags(connection, found.id), 200, _cache_control(call, found))
@@ -49,39 +63,51 @@ def dist_tags(call: Call) -> Answer:
 
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
-    call.require(Action.READ_PACKAGE, call.package_target())
+    permit = call.require(Action.READ_PACKAGE, call.package_target())
+    if is_elsewhere(call):
+        return upstream.tarball(call, call.params["file"])
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
         digest = documents.digest_of(connection, found, call.params["file"])
     etag = f'"{digest[:40]}"'
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}
-    if _matches(call, etag):
-        return Answer(304, headers=headers)
+    if upstream.matches(call, etag):
+        return Answer(304, headers=headers, replay=Replay(permit, found.name, "tarball", etag))
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
+    version = documents.version_in(call.package, call.params["file"])
     if call.method == "GET":
-        version = documents.version_in(found, call.params["file"])
         call.registry.downloads.count(found.id, version, call.caller.received_at)
-    return Answer(media_type="application/octet-stream", headers=headers, stream=stream, length=length)
+    counts = (found.id, version)
+    if length <= SMALL:
+        with stream:
+            replay = Replay(permit, found.name, "tarball", etag, counts=counts)
+            return Answer(200, stream.read(), TARBALL, headers, replay=replay)
+    file = blobs.local_path(digest)
+    large = None if file is None else Replay(permit, found.name, "tarball", etag, file, length, counts)
+    return Answer(200, media_type=TARBALL, headers=headers, stream=stream, length=length, replay=large)
 
 
-def _document(call: Call, found: Found, kind: str, render: Callable[[], bytes], media_type: str) -> Answer:
+def _document(
+    call: Call, found: Found, permit: Permit, kind: str, render: Callable[[], bytes], media_type: str
+) -> Answer:
     """A rendered document with its validators. The etag differs per representation, as caches demand.
 
     The full document lists who starred the package, which its revision says nothing of.
     """
     packed = "gzip" in call.headers.get("accept-encoding", "")
     starred = f".{found.stars_revision}" if kind == "full" and found.stars_revision else ""
-    plain, compressed = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
-    packed = packed and len(plain) >= GZIP_FROM
+    document = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
+    packed = packed and document.packs
     etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
     headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
-    if _matches(call, etag):
-        return Answer(304, media_type=media_type, headers=headers)
+    replay = Replay(permit, found.name, "version" if kind.startswith("version") else "packument", etag)
+    if upstream.matches(call, etag):
+        return Answer(304, media_type=media_type, headers=headers, replay=replay)
     if packed:
-        return Answer(200, compressed, media_type, {**headers, "content-encoding": "gzip"})
-    return Answer(200, plain, media_type, headers)
+        return Answer(200, document.gzip, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
+    return Answer(200, document.plain, media_type, headers, replay=replay)
 
 
 def _cache_control(call: Call, found: Found) -> dict[str, str]:
@@ -91,8 +117,3 @@ def _cache_control(call: Call, found: Found) -> dict[str, str]:
 
 def _is_public(call: Call, found: Found) -> bool:
     return found.access == "public" and call.registry.settings.read == "public"
-
-
-def _matches(call: Call, etag: str) -> bool:
-    shown = call.headers.get("if-none-match", "")
-    return etag in (each.strip().removeprefix("W/") for each in shown.split(","))

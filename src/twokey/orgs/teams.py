@@ -15,6 +15,7 @@ from twokey.db.schema_orgs import Grant, Team, TeamMember
 from twokey.errors import Invalid, NotFound, Refused
 from twokey.orgs import orgs
 from twokey.orgs.orgs import EVERY_MEMBER, FoundOrganisation
+from twokey.packages import indexing
 from twokey.packages.packages import Found
 
 LONGEST_DESCRIPTION = 256
@@ -148,6 +149,7 @@ def grant(tx: Transaction, found: Found, team: FoundTeam, permission: str) -> No
         tx.connection.execute(insert(Grant).values(team_id=team.id, package_id=found.id, permission=permission))
     else:
         tx.connection.execute(update(Grant).where(*where).values(permission=permission))
+    indexing.reindex(tx.connection, found.id)
     tx.record(
         Event.PACKAGE_GRANT, resource=f"package:{found.name}",
         details={"team": f"{team.organisation}:{team.name}", "before": before, "after": permission},
@@ -160,6 +162,7 @@ def revoke(tx: Transaction, found: Found, team: FoundTeam) -> None:
     if before is None:
         raise NotFound(f"The team {team.organisation}:{team.name} has no access of its own to {found.name}.")
     tx.connection.execute(delete(Grant).where(Grant.team_id == team.id, Grant.package_id == found.id))
+    indexing.reindex(tx.connection, found.id)
     tx.record(
         Event.PACKAGE_GRANT, resource=f"package:{found.name}",
         details={"team": f"{team.organisation}:{team.name}", "before": before, "after": None},

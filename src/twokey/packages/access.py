@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Text, case, cast, func, literal, or_, select, union_all
 
 from twokey.authority.roles import MANAGERS, READ_WRITE, PackageRole
-from twokey.db.schema import Member, Owner, Package, User
-from twokey.db.schema_orgs import Grant, TeamMember
+from twokey.db.schema import Member, Organisation, Owner, Package, User
+from twokey.db.schema_orgs import Grant, Team, TeamMember
+from twokey.packages.indexing import Facet, mark
 
 READ, WRITE = "read", "write"  # npm's words for what somebody may do with a package
 _ROLE = case((Grant.permission == READ_WRITE, PackageRole.WRITE.value), else_=PackageRole.READ.value)
@@ -51,6 +52,38 @@ def readable_by(user_id: int) -> ColumnElement[bool]:
         .where(TeamMember.user_id == user_id)
     )
     return or_(managed_by(user_id), Package.id.in_(granted))
+
+
+def marks_readable_by(connection: Connection, user_id: int, most: int) -> list[str]:
+    """The marks (`indexing.py`) of packages on which the user has a role: one for each way, as `readable_by` has them.
+
+    At most `most` of organisations that the user manages, and as many of teams, the newest; of somebody in more teams
+    than that, the teams' organisations. What a mark finds is still to be asked by `readable_by`: an organisation has
+    more packages than a team, and a team that is gone leaves its marks behind.
+    """
+    managed = (
+        select(literal(Facet.SCOPE.value), Organisation.name)
+        .join(Member, Member.organisation_id == Organisation.id)
+        .where(Member.user_id == user_id, Member.role.in_(_MANAGER_ROLES))
+        .order_by(Organisation.id.desc())
+        .limit(most)
+    )
+    teams = (
+        select(literal(Facet.TEAM.value), cast(TeamMember.team_id, Text))
+        .where(TeamMember.user_id == user_id)
+        .order_by(TeamMember.team_id.desc())
+        .limit(most + 1)
+    )
+    own = select(literal(Facet.MAINTAINER.value), User.name).where(User.id == user_id)
+    ways = connection.execute(union_all(own, select(managed.subquery()), select(teams.subquery()))).all()
+    marks = [mark(Facet(facet), value) for facet, value in ways]
+    of_teams = [each for each, (facet, _) in zip(marks, ways, strict=True) if facet == Facet.TEAM]
+    if len(of_teams) <= most:
+        return marks
+    joined = select(Team.organisation_id).join(TeamMember, TeamMember.team_id == Team.id)
+    names = select(Organisation.name).where(Organisation.id.in_(joined.where(TeamMember.user_id == user_id)))
+    found = connection.execute(names.order_by(Organisation.id.desc()).limit(most)).scalars()
+    return [*(each for each in marks if each not in of_teams), *(mark(Facet.SCOPE, each) for each in found)]
 
 
 def collaborators(connection: Connection, package_id: int) -> dict[str, str]:

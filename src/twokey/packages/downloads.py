@@ -47,7 +47,7 @@ class DownloadCounter:
             for (package_id, version, day), count in sorted(counts.items())
         ]
         try:
-            with self._database.write() as connection:
+            with self._database.write(quietly=True) as connection:
                 add = sqlite.insert(Download) if self._database.is_sqlite else postgresql.insert(Download)
                 connection.execute(
                     add.on_conflict_do_update(

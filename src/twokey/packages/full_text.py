@@ -6,19 +6,37 @@ The terms of a query are words and marks (`indexing.py`), which hold letters and
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ARRAY, REAL, BigInteger, ColumnElement, Connection, FromClause, cast, column, func, text
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    any_,
+    cast,
+    column,
+    func,
+    select,
+    text,
+)
 from sqlalchemy import bindparam as parameter
 from sqlalchemy import literal_column as literal
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from twokey.packages.indexing import beginnings, is_long
+from twokey.packages.indexing import BLOCKS, beginnings, block_mark, is_long
 from twokey.packages.question import Question
 
+FIRST_LOOKED_THROUGH = 1024  # of the newest packages: enough where a word is common
+MOST_BLOCKS = 6
+MOST_WORDS_AT_ONCE = 12
 MOST_HITS_RANKED = 2000  # how many packages with a word, or with several together, are counted up for its rank
 
 
@@ -42,9 +60,21 @@ class FullText(ABC):
         self.connection = connection
         self.most = most
 
-    @abstractmethod
     def matches(self, question: Question, *marks: str, in_name: bool = False) -> Sequence[int]:
-        """The newest packages with these marks that fit the question; `in_name`: by words of their name alone."""
+        """The newest packages with these marks, one at least, that fit the question.
+
+        `in_name`: by words of their name alone. Without a mark a question might only leave out, and FTS5 refuses that.
+        Of many words the longest, which few packages have, are asked first: mostly none has all of these.
+        """
+        longest = sorted(question.words, key=len, reverse=True)[:MOST_WORDS_AT_ONCE]
+        fewer = replace(question, words=tuple(longest))
+        if len(longest) < len(question.words) and not self._matches(fewer, marks, in_name=in_name):
+            return ()
+        return self._matches(question, marks, in_name=in_name)
+
+    @abstractmethod
+    def _matches(self, question: Question, marks: Sequence[str], *, in_name: bool) -> Sequence[int]:
+        """See `matches`; all words at once."""
 
     @abstractmethod
     def ranking(self, words: Sequence[str], ids: Sequence[int], named: int) -> Ranking:
@@ -57,6 +87,10 @@ class FullText(ABC):
     @abstractmethod
     def listed(self, ids: Sequence[int]) -> Ranking:
         """The ids as a table, one as good as the other: thousands of them as one parameter."""
+
+    @abstractmethod
+    def among(self, column: ColumnElement[int]) -> ColumnElement[bool]:
+        """Whether a column's value is one of the ids that `listed` has as its parameters."""
 
     def _marks(self, question: Question, marks: Sequence[str], *, in_name: bool) -> list[str]:
         """The marks, and those of the question's words, each to be had."""
@@ -76,8 +110,7 @@ class Sqlite(FullText):
 
     quote = '"'
 
-    def matches(self, question: Question, *marks: str, in_name: bool = False) -> Sequence[int]:
-        """See FullText."""
+    def _matches(self, question: Question, marks: Sequence[str], *, in_name: bool) -> Sequence[int]:
         parts = self._marks(question, marks, in_name=in_name)
         parts += (self._any(demand, " AND ", " OR ") for demand in question.demands)
         parts += (f'"{each}" *' for each in question.words if is_long(each))
@@ -105,6 +138,10 @@ class Sqlite(FullText):
         table = func.json_each(parameter("ids")).table_valued("key", "value")
         return Ranking(table, table.c.value, None, {"ids": json.dumps(list(ids))})
 
+    def among(self, column: ColumnElement[int]) -> ColumnElement[bool]:
+        """See FullText."""
+        return column.in_(select(func.json_each(parameter("ids")).table_valued("value").c.value))
+
     def _rare(self, words: Sequence[str]) -> list[str]:
         """The words that few packages have, together within the bound, the rarest first."""
         count = text("SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH :mark LIMIT :most)")
@@ -121,23 +158,46 @@ class Sqlite(FullText):
 
 
 class PostgreSql(FullText):
-    """tsvector and GIN."""
+    """tsvector and GIN, which finds all that fit before the newest of them are known: so first among new packages.
+
+    What is asked stands in queries of its own, `(SELECT ...)`. The planner then does not know it and always takes the
+    index: by its guesses it would rather try package by package, through all of them for words that never meet.
+    """
 
     quote = "'"
 
-    def matches(self, question: Question, *marks: str, in_name: bool = False) -> Sequence[int]:
-        """See FullText."""
+    def _matches(self, question: Question, marks: Sequence[str], *, in_name: bool) -> Sequence[int]:
         parts = self._marks(question, marks, in_name=in_name)
         parts += (self._any(demand, " & ", " | ") for demand in question.demands)
         parts += (f"!{self._quoted(each)}" for each in question.excluded)
         long = [f"'{each}':*" for each in question.words if is_long(each)]
         # Of nothing, a tsquery finds nothing: where no word is long, the words are not asked.
         query = text(
-            "SELECT package_id FROM search_index WHERE marks @@ CAST(:wanted AS tsquery) "
-            "AND (:long = '' OR words @@ CAST(:long AS tsquery)) ORDER BY package_id DESC LIMIT :most"
+            "SELECT package_id FROM search_index WHERE marks @@ (SELECT CAST(:wanted AS tsquery)) "
+            "AND (:long = '' OR words @@ (SELECT CAST(:long AS tsquery))) ORDER BY package_id DESC LIMIT :most"
         )
-        values = {"wanted": " & ".join(parts), "long": " & ".join(long), "most": self.most}
-        return self.connection.execute(query, values).scalars().all()
+        looked_through = FIRST_LOOKED_THROUGH
+        while True:
+            blocks = self._newest_blocks(looked_through)
+            values = {"wanted": " & ".join([*parts, *blocks]), "long": " & ".join(long), "most": self.most}
+            found = self.connection.execute(query, values).scalars().all()
+            if len(found) >= self.most or not blocks:
+                return found
+            looked_through = max(2 * looked_through, 2 * looked_through * self.most // (len(found) + 1))
+
+    def _newest_blocks(self, count: int) -> list[str]:
+        """A term for about so many of the newest packages; none where they are much of all that there are."""
+        if 3 * count > self._newest:
+            return []
+        size = next((size for size in BLOCKS if count <= MOST_BLOCKS * size), BLOCKS[-1])
+        last = self._newest // size
+        marks = (block_mark(size, each) for each in range(last - math.ceil(count / size), last + 1))
+        return [f"({' | '.join(self._quoted(each) for each in marks)})"]
+
+    @cached_property
+    def _newest(self) -> int:
+        newest: int = self.connection.execute(text("SELECT max(package_id) FROM search_index")).scalar() or 0
+        return newest
 
     def ranking(self, words: Sequence[str], ids: Sequence[int], named: int) -> Ranking:
         """See FullText. By ts_rank."""
@@ -152,11 +212,15 @@ class PostgreSql(FullText):
     def listed(self, ids: Sequence[int]) -> Ranking:
         """See FullText."""
         table = (
-            func.unnest(cast(parameter("ids"), ARRAY(BigInteger)))
+            func.unnest(select(cast(parameter("ids"), ARRAY(BigInteger))).scalar_subquery())
             .table_valued(column("id", BigInteger))
             .render_derived()
         )
         return Ranking(table, table.c.id, None, {"ids": list(ids)})
+
+    def among(self, column: ColumnElement[int]) -> ColumnElement[bool]:
+        """See FullText. As an array, which an index looks up at once; joined, the whole table would be read."""
+        return column == any_(cast(parameter("ids"), ARRAY(BigInteger)))
 
 
 def of(connection: Connection, most: int) -> FullText:

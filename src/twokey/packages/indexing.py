@@ -23,7 +23,9 @@ from sqlalchemy import Connection, Select, and_, delete, insert, select, text
 
 from twokey.db.engine import Database
 from twokey.db.schema import DistTag, Owner, Package, SearchDocument, User, Version
-from twokey.packages import semver
+from twokey.db.schema_advisories import AdvisoryPackage
+from twokey.db.schema_orgs import Grant
+from twokey.packages import affected, semver
 from twokey.packages.names import PackageName
 
 LONGEST_DESCRIPTION, LONGEST_KEYWORD, MOST_KEYWORDS = 512, 64, 50
@@ -31,6 +33,7 @@ LONGEST_DETAIL = 512
 LONGEST_WORD = 64
 LONGEST_BEGINNING = 16
 BATCH = 100
+BLOCKS = (1024, 8 * 1024, 64 * 1024, 512 * 1024)  # sizes of blocks of packages made one after the other
 _WORD = re.compile(r"[^\W_]+")
 _LETTER = re.compile(r"u[0-9a-f]{6}|.")  # of a word as `words` spells it
 # Control characters, halves of surrogate pairs, and the marks that turn the direction of a line around.
@@ -47,6 +50,7 @@ class Facet(StrEnum):
     AUTHOR = "w"
     MAINTAINER = "m"
     SCOPE = "s"
+    TEAM = "t"
     IS = "i"
 
 
@@ -61,6 +65,11 @@ def beginnings(word: str, *, in_name: bool = False) -> list[str]:
     """The marks of packages with a word that begins like this one, the longest last: of up to 16 letters."""
     sign = "ν" if in_name else "λ"
     return [f"{sign}{each}" for each in accumulate(islice(_LETTER.findall(word), LONGEST_BEGINNING))]
+
+
+def block_mark(size: int, number: int) -> str:
+    """The mark of the packages in a block: those with ids from `size * number` on. PostgreSQL alone needs it."""
+    return f"τ{size}x{number}"
 
 
 def is_long(word: str) -> bool:
@@ -121,8 +130,10 @@ def reindex(connection: Connection, package_id: int) -> None:
         *(mark(Facet.KEYWORD, each) for each in keywords),
         *(mark(Facet.AUTHOR, each) for each in _known_as(author)),
         *(mark(Facet.MAINTAINER, each) for each in _owner_names(connection, package_id)),
+        *(mark(Facet.TEAM, str(each)) for each in _team_ids(connection, package_id)),
         *(mark(Facet.IS, "unstable") for _ in range(is_unstable(version))),
         *(mark(Facet.IS, "deprecated") for _ in range(deprecated is not None)),
+        *(mark(Facet.IS, "insecure") for _ in range(_is_insecure(connection, name, version))),
     ]  # fmt: skip
     _write(connection, package_id, columns, list(dict.fromkeys([*facets, *_beginnings(columns)])))
 
@@ -136,9 +147,22 @@ def _write(connection: Connection, package_id: int, columns: Sequence[Sequence[s
         into = "rowid, name, keywords, description, marks"
     else:
         places, marked = "CAST(:words AS tsvector)", "CAST(:marks AS tsvector)"
+        marks = [*marks, *(block_mark(size, package_id // size) for size in BLOCKS)]
         values |= {"words": _vector(columns), "marks": " ".join(f"'{each}'" for each in marks)}
         into = "package_id, words, marks"
     connection.execute(text(f"INSERT INTO search_index ({into}) VALUES (:id, {places}, {marked})"), values)  # noqa: S608
+
+
+def reindex_named(connection: Connection, names: Iterable[str]) -> None:
+    """Writes anew what the index holds of those of the packages that are here, and locks their rows."""
+    wanted = sorted(set(names))
+    ids: list[int] = []
+    for start in range(0, len(wanted), BATCH):
+        query = select(Package.id).where(Package.name.in_(wanted[start : start + BATCH]))
+        ids += connection.execute(query).scalars()
+    for package_id in sorted(ids):  # in the order in which others lock several, too
+        connection.execute(select(Package.id).where(Package.id == package_id).with_for_update(key_share=True))
+        reindex(connection, package_id)
 
 
 def index_missing(database: Database) -> int:
@@ -174,6 +198,13 @@ def is_unstable(version: str) -> bool:
     return semver.parse(version) < semver.parse("1.0.0")
 
 
+def _is_insecure(connection: Connection, name: str, version: str) -> bool:
+    """Whether an advisory that was imported affects the version."""
+    query = select(AdvisoryPackage.vulnerable_versions).where(AdvisoryPackage.package == name)
+    parsed = [semver.parse(version)]
+    return any(affected.held(affected.read(each), parsed) for each in connection.execute(query).scalars())
+
+
 def _latest() -> Select[str, str, str, int, str, str | None, str]:
     return (
         select(
@@ -190,6 +221,10 @@ def _latest() -> Select[str, str, str, int, str, str | None, str]:
 def _owner_names(connection: Connection, package_id: int) -> Sequence[str]:
     query = select(User.name).join(Owner, Owner.user_id == User.id).where(Owner.package_id == package_id)
     return connection.execute(query).scalars().all()
+
+
+def _team_ids(connection: Connection, package_id: int) -> Sequence[int]:
+    return connection.execute(select(Grant.team_id).where(Grant.package_id == package_id)).scalars().all()
 
 
 def _description(value: object) -> str:

@@ -1,7 +1,7 @@
 """OSV records (ossf.github.io/osv-schema), as far as npm's clients show something of them.
 
-No CVSS score is computed: the severity is the one that the advisory's own database gives, `moderate` where it gives
-none, and `critical` where the package itself is malware.
+The severity is the one that the advisory's own database gives. Where it gives none it is `critical` for malware, else
+what the CVSS vector says, and `moderate` without one. The score is the vector's.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from twokey import strict_json
 from twokey.errors import Invalid
-from twokey.packages import affected
+from twokey.packages import affected, rating
 from twokey.packages.affected import Span
 from twokey.packages.names import PackageName
+from twokey.packages.rating import Rating
 
 SEVERITIES = {"low": "low", "moderate": "moderate", "medium": "moderate", "high": "high", "critical": "critical"}
 MALWARE = "MAL-"
-LONGEST_TITLE, LONGEST_ADDRESS, LONGEST_RANGE = 300, 2048, 256 * 1024
+LONGEST_TITLE, LONGEST_ADDRESS, LONGEST_RANGE, MOST_ALIASES = 300, 2048, 256 * 1024, 100
+MALWARE_ORIGINS = "malicious-packages-origins"  # what the OpenSSF's collection of malware says of its records
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _CWE = re.compile(r"CWE-[0-9]{1,6}")
 _CVSS = re.compile(r"CVSS:[0-9]\.[0-9]/[A-Z:/a-z]{1,300}")
@@ -26,13 +28,19 @@ _CVSS = re.compile(r"CVSS:[0-9]\.[0-9]/[A-Z:/a-z]{1,300}")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One advisory. `packages`: the npm packages that it affects, each with its range; none once it is withdrawn."""
+    """One advisory.
+
+    `aliases`: what other databases call the same fault. `packages`: the npm packages that it affects, each with its
+    range; none once it is withdrawn.
+    """
 
     osv_id: str
+    aliases: tuple[str, ...] = ()
     title: str = ""
     url: str = ""
     severity: str = "moderate"
     cvss_vector: str | None = None
+    cvss_score: float | None = None
     cwes: tuple[str, ...] = ()
     malicious: bool = False
     published: str = ""
@@ -47,16 +55,20 @@ def parse(data: bytes) -> Record:
     osv_id = document.get("id")
     if not isinstance(osv_id, str) or not _ID.fullmatch(osv_id):
         raise Invalid("An OSV record has an id, such as GHSA-xxxx-xxxx-xxxx.")
-    names = (osv_id, *_texts(document.get("aliases")))
-    malicious = any(name.startswith(MALWARE) for name in names)
     own = _object(document.get("database_specific"))
+    aliases = dict.fromkeys(text for text in _texts(document.get("aliases")) if _ID.fullmatch(text))
+    malicious = any(name.startswith(MALWARE) for name in (osv_id, *aliases)) or MALWARE_ORIGINS in own
+    vector, rated = _rated(document)
+    unnamed = "critical" if malicious else rated.word if rated else "moderate"
     withdrawn = bool(document.get("withdrawn"))
     return Record(
         osv_id=osv_id,
+        aliases=tuple(aliases)[:MOST_ALIASES],
         title=_title(document) or osv_id,
         url=_address(document),
-        severity=SEVERITIES.get(str(own.get("severity")).lower(), "critical" if malicious else "moderate"),
-        cvss_vector=_vector(document),
+        severity=SEVERITIES.get(str(own.get("severity")).lower(), unnamed),
+        cvss_vector=vector,
+        cvss_score=rated.score if rated else None,
         cwes=tuple(text for text in _texts(own.get("cwe_ids")) if _CWE.fullmatch(text)),
         malicious=malicious,
         published=_line(document.get("published"), 64),
@@ -100,13 +112,16 @@ def _address(document: Mapping[str, object]) -> str:
     return f"https://osv.dev/vulnerability/{document['id']}"
 
 
-def _vector(document: Mapping[str, object]) -> str | None:
-    """The CVSS 3 vector, which is the kind that npm's clients know."""
-    for each in _objects(document.get("severity")):
-        score = each.get("score")
-        if each.get("type") == "CVSS_V3" and isinstance(score, str) and _CVSS.fullmatch(score):
-            return score
-    return None
+def _rated(document: Mapping[str, object]) -> tuple[str | None, Rating | None]:
+    """The CVSS vector and what it comes to: of version 3, which npm's clients have always been told, else of 4."""
+    vectors = [(each.get("type"), each.get("score")) for each in _objects(document.get("severity"))]
+    for kind in ("CVSS_V3", "CVSS_V4"):
+        for each, vector in vectors:
+            if each == kind and isinstance(vector, str) and _CVSS.fullmatch(vector):
+                rated = rating.of_vector(vector)
+                if rated is not None:
+                    return vector, rated
+    return None, None
 
 
 def _line(value: object, length: int) -> str:

@@ -45,7 +45,7 @@ def full(connection: Connection, found: Found, base: str) -> bytes:
 
     `users` are who starred it, the latest thousand: the document is one for all readers, and stays within a bound.
     """
-    versions = list(_stored(connection, found))
+    versions = _stored(connection, found)
     owners = [{"name": name, "email": email} for name, email in packages.owners(connection, found.id)]
     tags = packages.dist_tags(connection, found.id)
     head = {"_id": found.name, "_rev": found.rev, "name": found.name, "dist-tags": tags, "maintainers": owners}
@@ -57,18 +57,21 @@ def full(connection: Connection, found: Found, base: str) -> bytes:
         "readme": found.readme,
         "readmeFilename": found.readme_filename,
     }
-    return _joined(head, (f"{_dumped(each.version)}:{manifest(found, each, base, owners)}" for each in versions), tail)
+    own, address = {"maintainers": owners}, _address(found.name, base)
+    parts = (f'"{each.version}":{_finished(each.manifest, each, address, _said(each) | own)}' for each in versions)
+    return _joined(head, parts, tail)
 
 
 def abbreviated(connection: Connection, found: Found, base: str) -> bytes:
     """The abbreviated packument (`application/vnd.npm.install-v1+json`), with `time` for clients that ask for ages."""
-    versions = list(_stored(connection, found))
+    versions = _stored(connection, found)
     head = {
         "name": found.name,
         "modified": iso(found.modified_at),
         "dist-tags": packages.dist_tags(connection, found.id),
     }
-    parts = (f"{_dumped(each.version)}:{_finished(each.abbreviated, found.name, each, base, {})}" for each in versions)
+    address = _address(found.name, base)
+    parts = (f'"{each.version}":{_finished(each.abbreviated, each, address, {})}' for each in versions)
     return _joined(head, parts, {"time": _times(found, versions)})
 
 
@@ -83,8 +86,8 @@ def version(connection: Connection, found: Found, version_or_tag: str, base: str
 
 def manifest(found: Found, stored: StoredVersion, base: str, owners: list[dict[str, str]]) -> str:
     """A version's manifest as JSON, with what the server alone says: tarball address, publisher, maintainers."""
-    extra = {"_npmUser": {"name": stored.publisher, "email": stored.publisher_email}, "maintainers": owners}
-    return _finished(stored.manifest, found.name, stored, base, extra)
+    extra = _said(stored) | {"maintainers": owners}
+    return _finished(stored.manifest, stored, _address(found.name, base), extra)
 
 
 def tarball_path(name: PackageName, version: str) -> str:
@@ -92,18 +95,17 @@ def tarball_path(name: PackageName, version: str) -> str:
     return f"{name}/-/{name.base}-{version}.tgz"
 
 
-def version_in(found: Found, file: str) -> str:
+def version_in(name: PackageName, file: str) -> str:
     """The version that a tarball's file name spells. Raises NotFound where it is not of this package."""
-    base = PackageName.parse(found.name).base
-    version = file.removeprefix(f"{base}-").removesuffix(".tgz")
-    if file != f"{base}-{version}.tgz":
+    version = file.removeprefix(f"{name.base}-").removesuffix(".tgz")
+    if file != f"{name.base}-{version}.tgz":
         raise NotFound("Not found")
     return version
 
 
 def digest_of(connection: Connection, found: Found, file: str) -> str:
     """The digest of the tarball whose file name is `file`. Raises NotFound."""
-    wanted = version_in(found, file)
+    wanted = version_in(PackageName.parse(found.name), file)
     row = connection.execute(
         select(Version.digest).where(
             Version.package_id == found.id, Version.version == wanted, Version.removed_at.is_(None)
@@ -114,7 +116,7 @@ def digest_of(connection: Connection, found: Found, file: str) -> str:
     return row[0]
 
 
-def _stored(connection: Connection, found: Found, only: str | None = None) -> Iterable[StoredVersion]:
+def _stored(connection: Connection, found: Found, only: str | None = None) -> list[StoredVersion]:
     query = (
         select(
             Version.version, Version.manifest, Version.abbreviated, Version.deprecated, Version.published_at,
@@ -127,12 +129,24 @@ def _stored(connection: Connection, found: Found, only: str | None = None) -> It
     )  # fmt: skip
     if only is not None:
         query = query.where(Version.version == only)
-    return (StoredVersion(*row) for row in connection.execute(query))
+    return [StoredVersion(*row) for row in connection.execute(query).all()]
 
 
-def _finished(text: str, name: str, stored: StoredVersion, base: str, extra: Mapping[str, object]) -> str:
-    address = f"{base}/{tarball_path(PackageName.parse(name), stored.version)}"
-    place = f'"tarball":{_dumped(address)}'
+def _said(stored: StoredVersion) -> dict[str, object]:
+    return {"_npmUser": {"name": stored.publisher, "email": stored.publisher_email}}
+
+
+def _address(name: str, base: str) -> str:
+    """What a tarball's place in a manifest begins with, up to its version: once for all that a document has.
+
+    A version needs no escape (semver.org): neither here nor as a key.
+    """
+    path = tarball_path(PackageName.parse(name), "").removesuffix(".tgz")
+    return f'"tarball":{_dumped(f"{base}/{path}")[:-1]}'
+
+
+def _finished(text: str, stored: StoredVersion, address: str, extra: Mapping[str, object]) -> str:
+    place = f'{address}{stored.version}.tgz"'
     if stored.signature is not None:
         # Both are base64 with nothing in it to escape, and there is one for each version of a document.
         place += f',"signatures":[{{"keyid":"{stored.keyid}","sig":"{stored.signature}"}}]'

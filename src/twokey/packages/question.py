@@ -1,9 +1,9 @@
 """What a search asks for: its words, and what its qualifiers demand (npm's REGISTRY-API.md, `GET /-/v1/search`).
 
-Known are `keywords:`, `author:`, `maintainer:`, `scope:`, `is:` and `not:` with `unstable` or `deprecated`, and
-`boost-exact:`. A value with blanks stands in double quotes. Whatever else has a colon is words, like all text: people
-search for `babel:plugin`, and no client knows which qualifiers a registry has. `is:insecure` and `not:insecure` are
-refused, for there is no list of vulnerable packages here, and an answer without them would look like a promise.
+Known are `keywords:`, `author:`, `maintainer:`, `scope:`, `is:` and `not:` with `unstable`, `deprecated` or `insecure`
+(an advisory that was imported affects the `latest` version), and `boost-exact:`. A value with blanks stands in double
+quotes. Whatever else has a colon is words, like all text: people search for `babel:plugin`, and no client knows which
+qualifiers a registry has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _QUALIFIER = re.compile(
     r"""(?<!\S)(keywords|author|maintainer|scope|is|not|boost-exact):((?:"[^"]*"|[^\s"])+)(?!\S)""", re.IGNORECASE
 )
 _NAMES = {"author": Facet.AUTHOR, "maintainer": Facet.MAINTAINER, "scope": Facet.SCOPE}
-_STATES = ("unstable", "deprecated")
+_STATES = ("unstable", "deprecated", "insecure")
+_INSECURE = mark(Facet.IS, "insecure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,18 @@ class Question:
         return not (self.text or self.demands or self.excluded)
 
     @property
+    def asks_for_advisories(self) -> bool:
+        """Whether what is insecure matters to it."""
+        return _INSECURE in self.excluded or ((_INSECURE,),) in self.demands
+
+    @property
     def is_nothing(self) -> bool:
         """Whether its text holds signs alone, so that no word could be found."""
         return bool(self.text) and not self.words
 
 
 def parse(text: str) -> Question:
-    """Takes a search apart. Raises Invalid for one of more than 500 characters, and for `insecure`."""
+    """Takes a search apart. Raises Invalid for one of more than 500 characters."""
     if len(text) > LONGEST_TEXT:
         raise Invalid(f"A search has at most {LONGEST_TEXT} characters; this one has {len(text)}.")
     demands: list[tuple[tuple[str, ...], ...]] = []
@@ -79,8 +85,6 @@ def _taken(
         demands.append(((mark(_NAMES[key], value.removeprefix("@")),),))
     elif key == "boost-exact" and folded in ("true", "false"):
         boosts.append(folded == "true")
-    elif key in ("is", "not") and folded == "insecure":
-        raise Invalid(f"This registry keeps no list of insecure packages: search without {key}:insecure.")
     elif key == "is" and folded in _STATES:
         demands.append(((mark(Facet.IS, folded),),))
     elif key == "not" and folded in _STATES:

@@ -4,20 +4,21 @@ A question is answered in steps of which each is bounded, however many packages 
 that everyone may see, and as many that are restricted, are looked at: all that fit where they are no more, else the
 newest ones (by when the package was made) beside the newest of those with the words in their name. The ones that are
 looked at are ranked exactly. Approximate are therefore, for questions that more packages fit, the order beyond what
-stands in names, the total (`Results.more` says so), and what is found of many restricted packages by somebody who may
-see few of them; packages that the reader maintains are always looked at.
+stands in names, and the total (`Results.more` says so). Of restricted packages only those are looked at on which the
+reader has a role, so that many of other people's hide none of theirs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select, union_all
 
 from twokey.db.schema import Owner, Package, SearchDocument, User
+from twokey.db.schema_advisories import Advisory
 from twokey.db.schema_stars import StarCount
 from twokey.errors import Invalid
 from twokey.packages import access, full_text
@@ -27,7 +28,8 @@ from twokey.packages.indexing import Facet, mark
 from twokey.packages.question import Question
 
 LARGEST_SIZE, LARGEST_OFFSET = 250, 10_000
-LOOKED_AT = 500
+LOOKED_AT = 300
+MOST_WAYS = 20  # of the reader's organisations, and of their teams
 MOST_RANKED_WORDS = 8
 PUBLIC, RESTRICTED = mark(Facet.ACCESS, "public"), mark(Facet.ACCESS, "restricted")
 
@@ -72,11 +74,14 @@ def find(connection: Connection, asked: str, *, user_id: int | None, size: int, 
     description), then what was published last; deprecated ones are last, but for the very name. Qualifiers are those of
     `question.py`. Only packages that `user_id` (None: nobody known) may know of are found and counted. `size` is capped
     at 250. Signs beside words do not matter; signs alone find nothing. The eight longest words of a question rank.
-    Raises Invalid for a question that cannot be asked, and beyond the 10,000th package.
+    Raises Invalid for a question that cannot be asked, for `insecure` where no advisory was imported, for an answer
+    without any would look like a promise, and beyond the 10,000th package.
     """
     question = questions.parse(asked)
     if not 0 <= offset <= LARGEST_OFFSET:
         raise Invalid(f"A search shows the first {LARGEST_OFFSET:,} packages: ask for more by other words.")
+    if question.asks_for_advisories and connection.execute(select(Advisory.id).limit(1)).scalar() is None:
+        raise Invalid("This registry has imported no advisories yet, so it cannot tell what is insecure.")
     if question.is_nothing:
         return Results(0, [])
     size = max(0, min(size, LARGEST_SIZE))
@@ -107,24 +112,21 @@ def _candidates(index: FullText, question: Question, user_id: int | None) -> tup
     Where all that fit are looked at, none stands apart: they are ranked anyway. That a package is public the index
     knows from the transaction that made it so; of the others the user sees what `visible_to` says.
     """
-    if user_id is not None:
-        fitting = index.matches(question)
-        if len(fitting) < index.most:
-            visible = _visible(index, fitting, user_id)
-            return [], [each for each in fitting if each in visible], False
     named, others = _looked_at(index, question, PUBLIC)
     more = len(others) >= index.most
     if user_id is None:
         return named, others, more
-    restricted_named, restricted = _looked_at(index, question, RESTRICTED)
-    if len(restricted) >= index.most:
-        more = True
-        name = index.connection.execute(select(User.name).where(User.id == user_id)).scalar_one()
-        restricted += index.matches(question, mark(Facet.MAINTAINER, name), RESTRICTED)
+    restricted_named, restricted = _looked_at(index, _of_reader(index.connection, question, user_id), RESTRICTED)
     visible = _visible(index, [*restricted_named, *restricted], user_id)
     named += (each for each in restricted_named if each in visible)
     others += (each for each in restricted if each in visible)
-    return named, others, more
+    return named, others, more or len(restricted) >= index.most
+
+
+def _of_reader(connection: Connection, question: Question, user_id: int) -> Question:
+    """The question, of packages on which the user has a role as far as the index knows."""
+    ways = tuple((each,) for each in access.marks_readable_by(connection, user_id, MOST_WAYS))
+    return replace(question, demands=(*question.demands, ways))
 
 
 def _looked_at(index: FullText, question: Question, access: str) -> tuple[list[int], list[int]]:
@@ -140,9 +142,8 @@ def _visible(index: FullText, ids: Sequence[int], user_id: int) -> set[int]:
     """Those of the packages that the user may see."""
     if not ids:
         return set()
-    listed = index.listed(ids)
-    query = select(Package.id).select_from(listed.table.join(Package.__table__, Package.id == listed.id))
-    return set(index.connection.execute(query.where(visible_to(user_id)), listed.parameters).scalars())
+    query = select(Package.id).where(index.among(Package.__table__.c.id), visible_to(user_id))
+    return set(index.connection.execute(query, index.listed(ids).parameters).scalars())
 
 
 def _ranked(index: FullText, question: Question, named: Sequence[int], others: Sequence[int]) -> Sequence[int]:
@@ -171,30 +172,25 @@ def _ranked(index: FullText, question: Question, named: Sequence[int], others: S
 def _newest(index: FullText, user_id: int | None, size: int, offset: int) -> tuple[int, bool, Sequence[int]]:
     """All packages that the user may see: how many, at most 10,000; whether there may be more; a page of the newest."""
     document, connection = SearchDocument, index.connection
-    ids = select(document.package_id).order_by(document.published_at.desc())
-    public, restricted = ids.where(document.public), ids.where(document.public.is_(False))
+    newest = select(document.package_id, document.published_at).order_by(document.published_at.desc())
+    public, restricted = newest.where(document.public), newest.where(document.public.is_(False))
     counted = select(func.count()).select_from(public.order_by(None).limit(LARGEST_OFFSET + 1).subquery())
     total = connection.execute(counted).scalar_one()
     more = total > LARGEST_OFFSET
     parameters: dict[str, object] = {}
-    parts: list[Select[int]] = [select(public.limit(offset + size).subquery())]
+    parts: list[Select[int, int]] = [select(public.limit(offset + size).subquery())]
     if user_id is not None:
-        looked_at = list(connection.execute(restricted.limit(LOOKED_AT)).scalars())
-        if len(looked_at) == LOOKED_AT:
+        looked_at = list(index.matches(_of_reader(connection, questions.parse(""), user_id), RESTRICTED))
+        if len(looked_at) >= index.most:  # the newest by when they were made: beside them, the newest versions
             more = True
-            mine = select(Owner.package_id).where(Owner.user_id == user_id).order_by(Owner.package_id.desc())
-            own = restricted.where(document.package_id.in_(mine.limit(LOOKED_AT)))
-            looked_at += connection.execute(own).scalars()
+            looked_at += connection.execute(restricted.limit(index.most)).scalars()
         seen = _visible(index, looked_at, user_id)
         total += len(seen)
-        listed = index.listed(list(seen))
-        parameters = listed.parameters
-        parts.append(select(listed.id).select_from(listed.table))
+        table = document.__table__
+        parts.append(select(table.c.package_id, table.c.published_at).where(index.among(table.c.package_id)))
+        parameters = index.listed(list(seen)).parameters
     both = union_all(*parts).subquery()
-    page = (
-        select(document.package_id).join(both, both.c[0] == document.package_id)
-        .order_by(document.published_at.desc(), document.name).limit(size).offset(offset)
-    )  # fmt: skip
+    page = select(both.c[0]).order_by(both.c[1].desc(), both.c[0].desc()).limit(size).offset(offset)
     return min(total, LARGEST_OFFSET), more, connection.execute(page, parameters).scalars().all()
 
 

@@ -113,6 +113,10 @@ def _without_versions(document: dict[str, object], revision: str | None) -> Star
             raise Invalid('Every value in "users" must be true or false.')
         return Star({check_user_name(user): starred is True for user, starred in users.items()}, revision)
     if document.get("maintainers") is not None:
+        if revision == "undefined":
+            raise Invalid(
+                "This client (Yarn 1) has not read who the owners are, and would remove them all: use npm owner."
+            )
         return ChangeOwners(_owners(document["maintainers"]), revision)
     raise Invalid(
         "The document asks for nothing that this registry knows: it has no _attachments, versions, "

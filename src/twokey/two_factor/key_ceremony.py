@@ -84,7 +84,7 @@ class Challenges:
         The options are what `navigator.credentials.get` takes, as JSON.
         """
         purpose = SIGN_IN if user_id is None else PROVE
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             challenge = _keep(connection, purpose, browser, user_id, at)
             return _request_options(connection, user_id, challenge, origin)
 

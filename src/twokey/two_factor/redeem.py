@@ -226,7 +226,7 @@ class Redeemer:
     def _blocked(self, caller: Caller, user_id: int, user_name: str, target: Target, blocked: Blocked) -> Exception:
         if blocked.bucket.key.startswith("otp-account:"):
             return verdicts.SUSPENDED.refusal()
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             self._trail.append(
                 connection, Event.OTP_BLOCKED, caller, at=caller.received_at, account=user_name,
                 resource=str(target), outcome="refused", reason=blocked.bucket.key.partition(":")[0],
@@ -238,7 +238,7 @@ class Redeemer:
     def _record_refusal(
         self, caller: Caller, user_id: int, user_name: str, action: Action, target: Target, verdict: Verdict
     ) -> None:
-        with self._database.write() as connection:
+        with self._database.write(quietly=True) as connection:
             in_a_row = 0
             if verdict.burn is not None:
                 self._database.lock(connection, f"burn:{verdict.burn[0]}")

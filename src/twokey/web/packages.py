@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,20 +16,14 @@ from twokey.authority.roles import PackageRole
 from twokey.db.schema import User, Version, VersionReadme
 from twokey.errors import NotFound
 from twokey.http.answers import Answer
+from twokey.http.elsewhere import is_elsewhere
 from twokey.packages import access, downloads, packages, packument, semver, stars
 from twokey.packages.packages import Found
-from twokey.web import render
+from twokey.web import manifests, render, upstream
 from twokey.web.visit import Visit
 
 VERSIONS_SHOWN = 100
-DEPENDENCY_KINDS = {
-    "dependencies": "Dependencies",
-    "peerDependencies": "Peer dependencies",
-    "optionalDependencies": "Optional dependencies",
-    "devDependencies": "Development dependencies",
-}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WEB = re.compile(r"(?:git\+)?(https?://[^\s<>\"']+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,8 @@ def package_page(visit: Visit) -> Answer:
     """The version that `latest` points at, or the one that the address names."""
     wanted = visit.params.get("version")
     visit.ask(Action.READ_PACKAGE, visit.package_target(version=wanted))
+    if is_elsewhere(visit):
+        return upstream.package_page(visit, wanted)
     now = visit.registry.clock.now()
     with visit.registry.database.snapshot() as connection:
         found = packages.get(connection, visit.package)
@@ -68,7 +63,7 @@ def package_page(visit: Visit) -> Answer:
         visit, "package.html", found=found, shown=shown, tags=tags, versions=versions[:VERSIONS_SHOWN],
         version_count=len(versions), owners=owners, is_latest=shown.version == tags[packages.LATEST],
         readme=Markup(readme or ""),  # noqa: S704 - sanitised when it was published
-        dependencies=_dependencies(shown.manifest), facts=_facts(shown.manifest), chart=_chart(weeks),
+        dependencies=manifests.dependencies(shown.manifest), facts=manifests.facts(shown.manifest), chart=_chart(weeks),
         tarball=packument.tarball_path(visit.package, shown.version),
         install=f"{found.name}@{shown.version}" if wanted else found.name,
         starred=starred, is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
@@ -98,51 +93,6 @@ def _versions(connection: Connection, package_id: int) -> list[tuple[str, int, s
     )
     rows = [(version, at, deprecated) for version, at, deprecated in connection.execute(query)]
     return sorted(rows, key=lambda row: semver.parse(row[0]), reverse=True)
-
-
-def _dependencies(manifest: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for kind, title in DEPENDENCY_KINDS.items():
-        value = manifest.get(kind)
-        if isinstance(value, dict) and value:
-            found[title] = sorted((name, str(wanted)) for name, wanted in value.items())
-    return found
-
-
-def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manifest says that a page shows; manifests hold anything, so each is looked at."""
-    dist, licence = manifest["dist"], manifest.get("license")
-    if isinstance(licence, dict):
-        licence = licence.get("type")
-    keywords = manifest.get("keywords")
-    repository = manifest.get("repository")
-    if isinstance(repository, dict):
-        repository = repository.get("url")
-    return {
-        "description": _text(manifest.get("description")),
-        "license": _text(licence),
-        "keywords": [_text(each) for each in keywords[:20] if _text(each)] if isinstance(keywords, list) else [],
-        "homepage": _address(manifest.get("homepage")),
-        "repository": _address(repository),
-        "integrity": dist["integrity"],
-        "files": dist["fileCount"],
-        "unpacked": dist["unpackedSize"],
-        "scripts": bool(manifest.get("hasInstallScript")),
-        "engines": _engines(manifest.get("engines")),
-    }
-
-
-def _text(value: object) -> str:
-    return value[:512] if isinstance(value, str) else ""
-
-
-def _address(value: object) -> str:
-    match = _WEB.fullmatch(_text(value).strip())
-    return match[1].removesuffix(".git") if match else ""
-
-
-def _engines(value: object) -> list[tuple[str, str]]:
-    return [(name, _text(wanted)) for name, wanted in value.items() if _text(wanted)] if isinstance(value, dict) else []
 
 
 def _chart(weeks: list[tuple[int, int]]) -> dict[str, Any]:

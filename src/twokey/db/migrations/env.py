@@ -12,6 +12,7 @@ from twokey.db import (  # noqa: F401  (their tables belong to the metadata)
     schema_signing,
     schema_site,
     schema_stars,
+    schema_upstream,
 )
 from twokey.db.schema import Table
 

@@ -8,6 +8,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
+READY = "is_ready"  # of a record whose text is lines of JSON already
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _SECRETS = (
     (re.compile(r"npm_[A-Za-z0-9]{8,}"), "npm_***"),
@@ -26,8 +27,10 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with tokens, credentials and TOTP secrets masked."""
+        if getattr(record, READY, False):
+            return record.getMessage()
         document: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -36,6 +39,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
         return redacted(json.dumps(document, ensure_ascii=False, default=str))
+
+
+def moment(seconds: float) -> str:
+    """A time (seconds since the epoch) as lines have it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def redacted(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Every client with every command and every credential: what was seen is docs/clients.md."""
