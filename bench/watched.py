@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import time
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -49,9 +50,14 @@ class Watched:
             self._latest = max(self._latest, time.perf_counter() - due)
 
 
+def watched(*args: Any, **options: Any) -> Watched:
+    """The application that these make, watched."""
+    return Watched(application(*args, **options))
+
+
 def main() -> int:
     """Serve until told to stop."""
-    setattr(serve, "application", lambda registry, port: Watched(application(registry, port)))  # noqa: B010
+    setattr(serve, "application", watched)  # noqa: B010
     return serve.run(settings.read(os.environ), clock=SystemClock())
 
 
