@@ -43,7 +43,6 @@ from twokey.web.face import PAGES
 READERS, WRITERS = 32, 96
 HOUSEKEEPING_SECONDS, DOWNLOADS_SECONDS, MAIL_SECONDS = 300, 10, 2
 HUNG_UP = 499
-CHUNK = 256 * 1024
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),

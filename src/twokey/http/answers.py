@@ -80,6 +80,11 @@ class Answer:
     passing: Passing | None = None
 
 
+def holds(if_none_match: str, etag: str) -> bool:
+    """Whether the header's value names the etag, be it as a weak one (RFC 9110, 13.1.2)."""
+    return etag in (each.strip().removeprefix("W/") for each in if_none_match.split(","))
+
+
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer with `value` as JSON."""
     return Answer(status, msgspec.json.encode(value), headers=headers or {})

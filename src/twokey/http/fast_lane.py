@@ -15,6 +15,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from twokey.clock import monotonic
+from twokey.http.answers import holds
 from twokey.http.caller import plain_address
 from twokey.http.lane import Answering, Asked, Lane
 from twokey.http.sending import FileSending
@@ -145,7 +146,8 @@ class FastLane(BoundedProtocol):
         found = lane.find(key, credential, address)
         if found is not None:
             ready, grant = found
-            status = 304 if _holds(named.get(b"if-none-match"), ready.etag) else 200
+            has = holds(named.get(b"if-none-match", b"").decode("latin-1"), ready.replay.etag)
+            status = 304 if has else 200
             agent = named.get(b"user-agent", b"")
             answering = Answering(ready, grant, status, lane.request_id(), address, agent, started)
             if self._gave(answering):
@@ -227,8 +229,3 @@ class FastLane(BoundedProtocol):
         )
         cycle.response_started = True
         return cycle
-
-
-def _holds(wanted: bytes | None, etag: bytes) -> bool:
-    """Whether If-None-Match names the etag."""
-    return wanted is not None and etag in (each.strip().removeprefix(b"W/") for each in wanted.split(b","))

@@ -48,7 +48,6 @@ class Ready:
     path: str
     place: int
     stamp: bytes
-    etag: bytes
     head: bytes = b""
     body: bytes = b""
     unchanged: bytes = b""
@@ -128,7 +127,7 @@ class Lane:
         stamp = stamp_in(asked.snapshot, place)
         known = self._forget(asked.key)
         if known is None or known.stamp != stamp or known.replay.etag != replay.etag:
-            known = Ready(replay, rendered(path), place, stamp, replay.etag.encode())
+            known = Ready(replay, rendered(path), place, stamp)
         head = b"".join(b"%s: %s\r\n" % pair for pair in headers[:-1])
         if status == 304:
             known.unchanged = head

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit
 from twokey.http.answers import JSON, Answer, Replay, json_answer
+from twokey.http.documents import TARBALL, cache_control, document_answer, matches
 from twokey.http.elsewhere import is_elsewhere
 from twokey.http.routing import Call
 from twokey.npm_api import upstream
@@ -16,7 +18,6 @@ from twokey.packages.packages import Found
 from twokey.upstream import views
 
 ABBREVIATED = "application/vnd.npm.install-v1+json"
-TARBALL = "application/octet-stream"
 SMALL = 64 * 1024  # bytes of a tarball that is answered from memory
 
 
@@ -58,7 +59,9 @@ def dist_tags(call: Call) -> Answer:
         return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
         found = packages.get(connection, call.package)
-        return json_answer(packages.dist_tags(connection, found.id), 200, _cache_control(call, found))
+        return json_answer(
+            packages.dist_tags(connection, found.id), 200, {"cache-control": cache_control(_is_public(call, found))}
+        )
 
 
 def tarball(call: Call) -> Answer:
@@ -72,7 +75,7 @@ def tarball(call: Call) -> Answer:
     etag = f'"{digest[:40]}"'
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}
-    if upstream.matches(call, etag):
+    if matches(call, etag):
         return Answer(304, headers=headers, replay=Replay(permit, found.name, "tarball", etag))
     blobs = call.registry.blobs
     stream, length = blobs.open(digest), blobs.size(digest)
@@ -96,23 +99,12 @@ def _document(
 
     The full document lists who starred the package, which its revision says nothing of.
     """
-    packed = "gzip" in call.headers.get("accept-encoding", "")
     starred = f".{found.stars_revision}" if kind == "full" and found.stars_revision else ""
     document = call.registry.documents.get((found.id, found.revision, kind + starred, call.base), render)
-    packed = packed and document.packs
-    etag = f'"{found.rev}{starred}-{kind[0]}{"z" if packed else ""}"'
-    headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", **_cache_control(call, found)}
-    replay = Replay(permit, found.name, "version" if kind.startswith("version") else "packument", etag)
-    if upstream.matches(call, etag):
-        return Answer(304, media_type=media_type, headers=headers, replay=replay)
-    if packed:
-        return Answer(200, document.gzip, media_type, {**headers, "content-encoding": "gzip"}, replay=replay)
-    return Answer(200, document.plain, media_type, headers, replay=replay)
-
-
-def _cache_control(call: Call, found: Found) -> dict[str, str]:
-    """Documents change: whoever keeps one asks again each time, which costs a 304."""
-    return {"cache-control": "no-cache" if _is_public(call, found) else "private, no-cache"}
+    tag = f"{found.rev}{starred}-{kind[0]}"
+    answer = document_answer(call, document, tag, media_type, public=_is_public(call, found))
+    counted = "version" if kind.startswith("version") else "packument"
+    return replace(answer, replay=Replay(permit, found.name, counted, answer.headers["etag"]))
 
 
 def _is_public(call: Call, found: Found) -> bool:

@@ -6,7 +6,10 @@ Every handler here comes after the door's yes and after the look at our own pack
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twokey.http.answers import JSON, Answer, json_answer
+from twokey.http.documents import TARBALL, cache_control, document_answer, document_headers, matches
 from twokey.http.elsewhere import policy_of
 from twokey.http.routing import Call
 from twokey.packages import packument as documents
@@ -29,7 +32,7 @@ def version(call: Call, wanted: str) -> Answer:
     found = views.version_named(shown, call.package, wanted)
     body = views.manifest(call.package, found, shown.versions[found], call.base)
     etag = f'"u{head.revision[:24]}-v"'
-    headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", "cache-control": _cache_control(call)}
+    headers = document_headers(etag, public=_is_public(call))
     return Answer(304, headers=headers) if matches(call, etag) else Answer(200, body, JSON, headers)
 
 
@@ -37,7 +40,7 @@ def dist_tags(call: Call) -> Answer:
     """The dist-tags that lead to something here."""
     upstream, policy = policy_of(call)
     _, _, shown = upstream.views.view(policy, call.waited)
-    return json_answer(shown.tags, 200, {"cache-control": _cache_control(call)})
+    return json_answer(shown.tags, 200, {"cache-control": cache_control(_is_public(call))})
 
 
 def tarball(call: Call, file: str) -> Answer:
@@ -47,37 +50,23 @@ def tarball(call: Call, file: str) -> Answer:
     _, _, shown = upstream.views.view(policy, call.waited)
     version = views.served(shown, call.package, wanted)
     etag = f'"{version.integrity[-48:].replace("/", "_")}"'
-    shared = "public" if call.registry.settings.read == "public" else "private"
+    shared = "public" if _is_public(call) else "private"
     # a day, and not for ever: what the operator blocks, or an advisory calls malware, is to be asked about again
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=86400"}
     if matches(call, etag):
         return Answer(304, headers=headers)
     found = upstream.tarball(call.package, wanted, version, call.waited)
-    media_type = "application/octet-stream"
     if isinstance(found, Kept):
-        return Answer(media_type=media_type, headers=headers, stream=found.stream, length=found.length)
-    return Answer(media_type=media_type, headers=headers, passing=found)
-
-
-def matches(call: Call, etag: str) -> bool:
-    """Whether the client has what the etag names."""
-    shown = call.headers.get("if-none-match", "")
-    return etag in (each.strip().removeprefix("W/") for each in shown.split(","))
+        return Answer(media_type=TARBALL, headers=headers, stream=found.stream, length=found.length)
+    return Answer(media_type=TARBALL, headers=headers, passing=found)
 
 
 def _document(call: Call, rendered: Rendered, media_type: str) -> Answer:
-    document = rendered.document
-    packed = "gzip" in call.headers.get("accept-encoding", "") and document.packs
-    etag = f'"{rendered.tag}{"z" if packed else ""}"'
-    headers = {"etag": etag, "vary": "accept, accept-encoding, authorization", "cache-control": _cache_control(call)}
-    if rendered.notice is not None:
-        headers["npm-notice"] = rendered.notice
-    if matches(call, etag):
-        return Answer(304, media_type=media_type, headers=headers)
-    if packed:
-        return Answer(200, document.gzip, media_type, {**headers, "content-encoding": "gzip"})
-    return Answer(200, document.plain, media_type, headers)
+    answer = document_answer(call, rendered.document, rendered.tag, media_type, public=_is_public(call))
+    if rendered.notice is None:
+        return answer
+    return replace(answer, headers={**answer.headers, "npm-notice": rendered.notice})
 
 
-def _cache_control(call: Call) -> str:
-    return "no-cache" if call.registry.settings.read == "public" else "private, no-cache"
+def _is_public(call: Call) -> bool:
+    return call.registry.settings.read == "public"
