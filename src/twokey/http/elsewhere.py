@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from twokey.errors import NotFound
 from twokey.http.routing import Call
 from twokey.packages import packages
+from twokey.packages.packages import Found
 from twokey.upstream.policy import Policy
 from twokey.upstream.upstream import Upstream
 
 
-def is_elsewhere(call: Call) -> bool:
-    """Whether the package is not of this registry, so that upstream may have it. One that was unpublished here is."""
-    if call.registry.upstream is None:
-        return False
-    with call.registry.database.read() as connection:
-        return packages.find(connection, call.package) is None
+def own(call: Call, connection: Connection) -> Found | None:
+    """The package of this registry that the path names; None where upstream is to be asked for it.
+
+    One that was unpublished here is this registry's still. Raises NotFound.
+    """
+    found = packages.find(connection, call.package)
+    if found is None and call.registry.upstream is not None:
+        return None
+    return packages.readable(found)
 
 
 def policy_of(call: Call) -> tuple[Upstream, Policy]:

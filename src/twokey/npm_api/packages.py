@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from twokey.authority.actions import Action
 from twokey.authority.permit import Permit
 from twokey.http.answers import JSON, Answer, Replay, json_answer
 from twokey.http.documents import TARBALL, cache_control, document_answer, matches
-from twokey.http.elsewhere import is_elsewhere
+from twokey.http.elsewhere import own
 from twokey.http.routing import Call
 from twokey.npm_api import upstream
 from twokey.packages import packages
@@ -25,53 +26,47 @@ def packument(call: Call) -> Answer:
     """`GET /NAME`: abbreviated where the client asks for that and wants to read only, else full."""
     permit = call.require(Action.READ_PACKAGE, call.package_target())
     short = ABBREVIATED in call.headers.get("accept", "") and call.query.get("write") != "true"
-    if is_elsewhere(call):
-        return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
     with call.registry.database.snapshot() as connection:
-        found = packages.get(connection, call.package)
-
-        def render() -> bytes:
-            return (documents.abbreviated if short else documents.full)(connection, found, call.base)
-
-        kind = "abbreviated" if short else "full"
-        return _document(call, found, permit, kind, render, ABBREVIATED if short else JSON)
+        found = own(call, connection)
+        if found is not None:
+            write = documents.abbreviated if short else documents.full
+            render = partial(write, connection, found, call.base)
+            kind = "abbreviated" if short else "full"
+            return _document(call, found, permit, kind, render, ABBREVIATED if short else JSON)
+    return upstream.packument(call, views.ABBREVIATED if short else views.FULL, ABBREVIATED if short else JSON)
 
 
 def version(call: Call) -> Answer:
     """`GET /NAME/VERSION`, or a dist-tag in the version's place."""
     wanted = call.params["version"]
     permit = call.require(Action.READ_PACKAGE, call.package_target(version=wanted))
-    if is_elsewhere(call):
-        return upstream.version(call, wanted)
     with call.registry.database.snapshot() as connection:
-        found = packages.get(connection, call.package)
-
-        def render() -> bytes:
-            return documents.version(connection, found, wanted, call.base)
-
-        return _document(call, found, permit, f"version {wanted}", render, JSON)
+        found = own(call, connection)
+        if found is not None:
+            render = partial(documents.version, connection, found, wanted, call.base)
+            return _document(call, found, permit, f"version {wanted}", render, JSON)
+    return upstream.version(call, wanted)
 
 
 def dist_tags(call: Call) -> Answer:
     """`npm dist-tag ls`."""
     call.require(Action.READ_PACKAGE, call.package_target())
-    if is_elsewhere(call):
-        return upstream.dist_tags(call)
     with call.registry.database.read() as connection:
-        found = packages.get(connection, call.package)
-        return json_answer(
-            packages.dist_tags(connection, found.id), 200, {"cache-control": cache_control(_is_public(call, found))}
-        )
+        found = own(call, connection)
+        if found is not None:
+            headers = {"cache-control": cache_control(_is_public(call, found))}
+            return json_answer(packages.dist_tags(connection, found.id), 200, headers)
+    return upstream.dist_tags(call)
 
 
 def tarball(call: Call) -> Answer:
     """`GET /NAME/-/FILE.tgz`: immutable bytes under their digest. Counts a download where the bytes are sent."""
     permit = call.require(Action.READ_PACKAGE, call.package_target())
-    if is_elsewhere(call):
-        return upstream.tarball(call, call.params["file"])
     with call.registry.database.read() as connection:
-        found = packages.get(connection, call.package)
-        digest = documents.digest_of(connection, found, call.params["file"])
+        found = own(call, connection)
+        digest = None if found is None else documents.digest_of(connection, found, call.params["file"])
+    if found is None or digest is None:
+        return upstream.tarball(call, call.params["file"])
     etag = f'"{digest[:40]}"'
     shared = "public" if _is_public(call, found) else "private"
     headers = {"etag": etag, "cache-control": f"{shared}, max-age=31536000, immutable"}

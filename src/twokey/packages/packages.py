@@ -67,7 +67,11 @@ def find(connection: Connection, name: PackageName) -> Found | None:
 
 def get(connection: Connection, name: PackageName) -> Found:
     """The package, if it is there to be read. Raises NotFound."""
-    found = find(connection, name)
+    return readable(find(connection, name))
+
+
+def readable(found: Found | None) -> Found:
+    """What `find` found, if it is there to be read. Raises NotFound."""
     if found is None or found.unpublished_at is not None:
         raise NotFound("Not found")
     return found

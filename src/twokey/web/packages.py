@@ -16,7 +16,7 @@ from twokey.authority.roles import PackageRole
 from twokey.db.schema import User, Version, VersionReadme
 from twokey.errors import NotFound
 from twokey.http.answers import Answer
-from twokey.http.elsewhere import is_elsewhere
+from twokey.http.elsewhere import own
 from twokey.packages import access, downloads, packages, packument, semver, stars
 from twokey.packages.packages import Found
 from twokey.web import manifests, render, upstream
@@ -44,31 +44,37 @@ def package_page(visit: Visit) -> Answer:
     """The version that `latest` points at, or the one that the address names."""
     wanted = visit.params.get("version")
     visit.ask(Action.READ_PACKAGE, visit.package_target(version=wanted))
-    if is_elsewhere(visit):
-        return upstream.package_page(visit, wanted)
-    now = visit.registry.clock.now()
     with visit.registry.database.snapshot() as connection:
-        found = packages.get(connection, visit.package)
-        tags = packages.dist_tags(connection, found.id)
-        shown = _version(connection, found, wanted or tags[packages.LATEST])
-        versions = _versions(connection, found.id)
-        readme = connection.execute(
-            select(VersionReadme.html).where(VersionReadme.version_id == shown.id)
-        ).scalar_one_or_none()
-        owners = packages.owner_names(connection, found.id)
-        starred = visit.signed_in and stars.has(connection, found.id, visit.user_id)
-        role = access.role_of(connection, found.id, visit.user_id) if visit.signed_in else PackageRole.NONE
-        weeks = downloads.weeks(connection, found.id, downloads.day_of(now))
-    return render.page(
-        visit, "package.html", found=found, shown=shown, tags=tags, versions=versions[:VERSIONS_SHOWN],
-        version_count=len(versions), owners=owners, is_latest=shown.version == tags[packages.LATEST],
-        readme=Markup(readme or ""),  # noqa: S704 - sanitised when it was published
-        dependencies=manifests.dependencies(shown.manifest), facts=manifests.facts(shown.manifest), chart=_chart(weeks),
-        tarball=packument.tarball_path(visit.package, shown.version),
-        install=f"{found.name}@{shown.version}" if wanted else found.name,
-        starred=starred, is_owner=visit.signed_in and visit.user in owners, scope=visit.package.scope,
-        may_write=role >= PackageRole.WRITE,
-    )  # fmt: skip
+        found = own(visit, connection)
+        values = None if found is None else _values(visit, connection, found, wanted)
+    if values is None:
+        return upstream.package_page(visit, wanted)
+    return render.page(visit, "package.html", **values)
+
+
+def _values(visit: Visit, connection: Connection, found: Found, wanted: str | None) -> dict[str, Any]:
+    """What the page of a package of this registry shows."""
+    tags = packages.dist_tags(connection, found.id)
+    shown = _version(connection, found, wanted or tags[packages.LATEST])
+    versions = _versions(connection, found.id)
+    readme = connection.execute(
+        select(VersionReadme.html).where(VersionReadme.version_id == shown.id)
+    ).scalar_one_or_none()
+    owners = packages.owner_names(connection, found.id)
+    starred = visit.signed_in and stars.has(connection, found.id, visit.user_id)
+    role = access.role_of(connection, found.id, visit.user_id) if visit.signed_in else PackageRole.NONE
+    weeks = downloads.weeks(connection, found.id, downloads.day_of(visit.registry.clock.now()))
+    return {
+        "found": found, "shown": shown, "tags": tags, "versions": versions[:VERSIONS_SHOWN],
+        "version_count": len(versions), "owners": owners, "is_latest": shown.version == tags[packages.LATEST],
+        "readme": Markup(readme or ""),  # noqa: S704 - sanitised when it was published
+        "dependencies": manifests.dependencies(shown.manifest), "facts": manifests.facts(shown.manifest),
+        "chart": _chart(weeks),
+        "tarball": packument.tarball_path(visit.package, shown.version),
+        "install": f"{found.name}@{shown.version}" if wanted else found.name,
+        "starred": starred, "is_owner": visit.signed_in and visit.user in owners, "scope": visit.package.scope,
+        "may_write": role >= PackageRole.WRITE,
+    }  # fmt: skip
 
 
 def _version(connection: Connection, found: Found, version: str) -> Shown:
