@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "twokey.clock",
         "twokey.vault",
         "twokey.settings",
+        "twokey.networks",
         "twokey.strict_json",
         "twokey.figures",
         "twokey.logs",

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from twokey.errors import ConfigurationError
+from twokey.networks import Network
 
 PREFIX = "TWOKEY_"
 CONFIG = "TWOKEY_CONFIG"
 ISSUER_LENGTH = 11  # bytes; with a user name of 32 the otpauth URI still fits npm's QR code (security.md 2.7)
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Scheme, host or [IPv6], port, path: what every client reads alike. No user, query or fragment: links get a path.
 _ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
 _HOLD_SECRETS = frozenset({"database", "smtp"})  # their values are not repeated in a complaint

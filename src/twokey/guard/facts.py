@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,10 +15,11 @@ from twokey.authority.roles import OrganisationRole, PackageRole
 from twokey.clock import DAY, MINUTE
 from twokey.db.schema import Organisation, Owner, Package, User
 from twokey.guard import site
+from twokey.networks import within
 from twokey.orgs import orgs
 from twokey.packages import access as roles
 from twokey.packages.names import PackageName
-from twokey.settings import Network, Settings
+from twokey.settings import Settings
 from twokey.tokens import tokens
 from twokey.upstream.presence import Presence
 from twokey.upstream.upstream import Upstream
@@ -159,7 +158,7 @@ def gather(
         signup_by_invitation=current.signup == "invite",
         invited=connection is not None and _invited(connection, target, at, locked),
         reading_needs_token=settings.read == "authenticated",
-        from_monitor=action is Action.READ_METRICS and _within(caller.address, settings.metrics),
+        from_monitor=action is Action.READ_METRICS and within(settings.metrics, caller.address),
         require_2fa=current.required_2fa(at),
         removes_last_factor=removes_last_factor,
         owns_guarded_package=removes_last_factor and connection is not None and _owns_guarded(connection, caller),
@@ -194,10 +193,6 @@ def _covered(limits: TokenLimits, target: Target) -> bool:
     if target.package is not None:
         return limits.covers(target.package, target.scope)
     return target.organisation is None or limits.covers_organisation(target.organisation)
-
-
-def _within(address: str, networks: Sequence[Network]) -> bool:
-    return bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
 
 
 def _is_elsewhere(action: Action, package: PackageFacts | None, upstream: Upstream | None) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from twokey.authority.principal import ANONYMOUS, Caller, Evidence
+from twokey.networks import within
 from twokey.registry import Registry
-from twokey.settings import Network, Settings, is_loopback
+from twokey.settings import Settings, is_loopback
 
 LONGEST_AGENT = 256
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -54,7 +54,7 @@ def client_address(settings: Settings, scope: Scope) -> str:
     address that is no trusted proxy is the client, whatever it claims to forward for.
     """
     peer = plain_address(scope["client"][0] if scope.get("client") else "")
-    if not _trusted(settings.trusted_proxies, peer):
+    if not within(settings.trusted_proxies, peer):
         return peer
     address = peer
     for hop in reversed(_listed(Headers(scope=scope), "x-forwarded-for")):
@@ -62,7 +62,7 @@ def client_address(settings: Settings, scope: Scope) -> str:
         if not plain:
             break
         address = plain
-        if not _trusted(settings.trusted_proxies, plain):
+        if not within(settings.trusted_proxies, plain):
             break
     return address
 
@@ -79,7 +79,7 @@ def base_address(settings: Settings, scope: Scope, port: int) -> str:
     headers = Headers(scope=scope)
     host, scheme = headers.get("host", ""), "http"
     peer = plain_address(scope["client"][0] if scope.get("client") else "")
-    if _trusted(settings.trusted_proxies, peer):
+    if within(settings.trusted_proxies, peer):
         host = [host, *_listed(headers, "x-forwarded-host")][-1]
         scheme = "https" if ["", *_listed(headers, "x-forwarded-proto")][-1].lower() == "https" else "http"
         if _HOST.fullmatch(host):
@@ -112,7 +112,3 @@ def plain_address(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(parsed)
-
-
-def _trusted(networks: Sequence[Network], address: str) -> bool:
-    return bool(networks) and bool(address) and any(ipaddress.ip_address(address) in each for each in networks)
