@@ -183,9 +183,12 @@ def test_a_young_version_is_in_no_document_and_its_tarball_is_refused_until_it_i
         assert refused.status == 403
         assert "is withheld for 1 more hour" in refused.error
         assert refused.notice == refused.error
-    assert request(mirror, "GET", f"/{name}/latest").json["version"] == "1.0.0"
+    latest = request(mirror, "GET", f"/{name}/latest")
+    assert latest.json["version"] == "1.0.0"
     assert upstream.count(tarball) == 0
     mirror.advance(3600)
+    moved = request(mirror, "GET", f"/{name}/latest", headers={"if-none-match": latest.headers["etag"]})
+    assert (moved.status, moved.json["version"]) == (200, "1.0.1")
     answer = request(mirror, "GET", f"/{name}", headers={**ABBREVIATED, "if-none-match": etag})
     assert set(answer.json["versions"]) == {"1.0.0", "1.0.1"}
     assert answer.json["dist-tags"] == {"latest": "1.0.1"}

@@ -31,7 +31,7 @@ def version(call: Call, wanted: str) -> Answer:
     head, _, shown = upstream.views.view(policy, call.waited)
     found = views.version_named(shown, call.package, wanted)
     body = views.manifest(call.package, found, shown.versions[found], call.base)
-    etag = f'"u{head.revision[:24]}-v"'
+    etag = f'"u{head.revision[:24]}-{found}-v"'
     headers = document_headers(etag, public=_is_public(call))
     return Answer(304, headers=headers) if matches(call, etag) else Answer(200, body, JSON, headers)
 
