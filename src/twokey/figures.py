@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 KINDS = ("packument", "version", "tarball", "search", "audit", "page", "read", "write", "other")
-STATUSES = (200, 201, 202, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 499, 500, 503, 507)
+STATUSES = (200, 201, 202, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 424, 499, 500, 503, 507)
 ANY_OTHER = "other"
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 _NUMBER = 8
