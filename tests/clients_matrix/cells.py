@@ -26,7 +26,7 @@ from tests.clients_matrix.results import (
     sentence_of,
 )
 from tests.clients_matrix.scene import OLD, Scene, World
-from tests.support import packages
+from tests.support import packages, yarn
 from tests.support.interceptor import intercepting
 from tests.support.npm import NOTHING, Npm
 from tests.support.pages import Browser
@@ -188,8 +188,7 @@ def _way_out(stage: Stage) -> Iterator[dict[str, str]]:
             yield way.environ
     elif stage.client.name == "yarn1" and stage.command.name.startswith("audit"):
         with intercepting(here) as way:
-            lines = [f'registry "{server.url}"', f'https-proxy "{way.url}"', f'cafile "{way.authority}"']
-            (stage.folder / ".yarnrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            yarn.write_classic(stage.npm, stage.folder, https_proxy=way.url, cafile=way.authority)
             yield way.environ
     else:
         yield {}

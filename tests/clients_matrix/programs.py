@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import clients
+from tests.support import clients, yarn
 from tests.support.npm import Npm
 
 
@@ -37,22 +37,10 @@ def _npm(version: int) -> Client:
     return Client(f"npm{version}", f"npm {version}", f"npm{version}", version, lambda: _node(clients.npm_cli(version)))
 
 
-def _yarn_classic(npm: Npm, folder: Path) -> None:
-    """It asks a registry of its own unless told in its own settings."""
-    (folder / ".yarnrc").write_text(f'registry "{npm.server.url}"\n', encoding="utf-8")
-
-
 def _yarn_berry(npm: Npm, folder: Path) -> None:
-    """It reads no .npmrc, and refuses plain http unless the host is listed."""
-    lines = [
-        f"npmRegistryServer: {npm.server.url}",
-        f"npmPublishRegistry: {npm.server.url}",
-        *([f"npmAuthToken: {npm.token()}", "npmAlwaysAuth: true"] if npm.token() else []),
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
-        "nodeLinker: node-modules",
-    ]
-    (folder / ".yarnrc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    """It reads no .npmrc, so it is told the token, too."""
+    known = [f"npmAuthToken: {npm.token()}", "npmAlwaysAuth: true"] if npm.token() else []
+    yarn.write_berry(npm, folder, f"npmPublishRegistry: {npm.server.url}", *known, "nodeLinker: node-modules")
     (folder / "yarn.lock").touch()
 
 
@@ -62,7 +50,7 @@ CLIENTS = {
         _npm(6), _npm(10), _npm(11), _npm(12),
         Client("pnpm10", "pnpm 10", "pnpm10", 11, lambda: _node(clients.pnpm_10())),
         Client("pnpm12", "pnpm 12", "@pnpm/exe.linux-x64", 12, lambda: [clients.pnpm_or_skip()]),
-        Client("yarn1", "Yarn 1", "yarn1", 12, lambda: _node(clients.yarn_classic()), _yarn_classic),
+        Client("yarn1", "Yarn 1", "yarn1", 12, lambda: _node(clients.yarn_classic()), yarn.write_classic),
         Client("yarn4", "Yarn 4", "@yarnpkg/cli-dist", 12, lambda: _node(clients.yarn_berry()), _yarn_berry),
         Client("bun", "Bun", "@oven/bun-linux-x64", 12, lambda: [clients.bun_or_skip()]),
     )

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import clients
+from tests.support import clients, yarn
 from tests.support.npm import Npm, Result
 
 Publish = Callable[[Npm, Path, list[str]], Result]
 
 
 def write_yarnrc(npm: Npm, folder: Path) -> None:
-    """What yarn 4 has to be told, in a settings file of its own; it refuses plain http unless the host is listed."""
-    settings = [
-        f"npmRegistryServer: {npm.server.url}",
-        f"npmAuthToken: {npm.token()}",
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
-    ]
-    (folder / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
+    """What yarn 4 has to be told to publish from the folder, which is a project of its own then."""
+    yarn.write_berry(npm, folder, f"npmAuthToken: {npm.token()}")
     (folder / "yarn.lock").write_text("", encoding="utf-8")
 
 
@@ -36,17 +30,17 @@ def _bun(npm: Npm, folder: Path, flags: list[str]) -> Result:
 
 
 def _yarn_classic(npm: Npm, folder: Path, flags: list[str]) -> Result:
-    (folder / ".yarnrc").write_text(f'registry "{npm.server.url}"\n', encoding="utf-8")
-    yarn = [str(clients.node()), str(clients.yarn_classic())]
-    return npm.run_command([*yarn, "publish", "--non-interactive", *flags], cwd=folder)
+    yarn.write_classic(npm, folder)
+    script = [str(clients.node()), str(clients.yarn_classic())]
+    return npm.run_command([*script, "publish", "--non-interactive", *flags], cwd=folder)
 
 
 def _yarn_berry(npm: Npm, folder: Path, flags: list[str]) -> Result:
     write_yarnrc(npm, folder)
-    yarn = [str(clients.node()), str(clients.yarn_berry())]
-    installed = npm.run_command([*yarn, "install", "--mode=skip-build"], cwd=folder)
+    script = [str(clients.node()), str(clients.yarn_berry())]
+    installed = npm.run_command([*script, "install", "--mode=skip-build"], cwd=folder)
     assert installed.returncode == 0, installed
-    return npm.run_command([*yarn, "npm", "publish", *flags], cwd=folder)
+    return npm.run_command([*script, "npm", "publish", *flags], cwd=folder)
 
 
 # The major version of the npm beside, and the command.

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.npm.conftest import MakeNpm
-from tests.support import accounts, clients, packages
+from tests.support import accounts, clients, packages, yarn
 from tests.support.accounts import Account
 from tests.support.interceptor import intercepting
 from tests.support.npm import Npm, Result
@@ -118,13 +118,7 @@ def _bun(npm: Npm, folder: Path, command: str) -> Result:
 
 def _yarn_berry(npm: Npm, folder: Path, command: str) -> Result:
     """It keeps packages back that are younger than a day, unless told otherwise."""
-    settings = [
-        f"npmRegistryServer: {npm.server.url}",
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
-        "npmMinimalAgeGate: 0",
-    ]
-    (folder / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
+    yarn.write_berry(npm, folder, "npmMinimalAgeGate: 0")
     (folder / "yarn.lock").touch()
     words = ["npm", "audit", "--recursive"] if command == "audit" else [command]
     return npm.run_command([str(clients.node()), str(clients.yarn_berry()), *words], cwd=folder)
@@ -141,9 +135,7 @@ def _yarn_classic(npm: Npm, folder: Path, command: str) -> Result:
             return answer.status, answer.read()
 
     with intercepting(respond) as way:
-        settings = {"registry": npm.server.url, "https-proxy": way.url, "cafile": way.authority}
-        lines = [f'{name} "{value}"' for name, value in settings.items()]
-        (folder / ".yarnrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yarn.write_classic(npm, folder, https_proxy=way.url, cafile=way.authority)
         script = [str(clients.node()), str(clients.yarn_classic())]
         return npm.run_command([*script, command], cwd=folder, env=way.environ)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import clients
+from tests.support import clients, yarn
 from tests.support.npm import Npm, Result
 
 Install = Callable[[Npm, Path, float], Result]
@@ -27,25 +27,22 @@ def _bun(npm: Npm, folder: Path, patience: float) -> Result:
 
 
 def _yarn_classic(npm: Npm, folder: Path, patience: float) -> Result:
-    (folder / ".yarnrc").write_text(f'registry "{npm.server.url}"\n', encoding="utf-8")
-    yarn = [str(clients.node()), str(clients.yarn_classic()), "install", "--ignore-scripts", "--non-interactive"]
-    return npm.run_command([*yarn, "--ignore-engines"], cwd=folder, patience=patience)
+    yarn.write_classic(npm, folder)
+    script = [str(clients.node()), str(clients.yarn_classic()), "install", "--ignore-scripts", "--non-interactive"]
+    return npm.run_command([*script, "--ignore-engines"], cwd=folder, patience=patience)
 
 
 def _yarn_berry(npm: Npm, folder: Path, patience: float) -> Result:
-    settings = [
-        f"npmRegistryServer: {npm.server.url}",
-        "unsafeHttpWhitelist: [localhost]",
-        "enableTelemetry: false",
+    settings = (
         "enableScripts: false",
         "enableImmutableInstalls: false",
         "nodeLinker: node-modules",
         "npmMinimalAgeGate: 0",  # its own, of days, is for the tests of others
-    ]
-    (folder / ".yarnrc.yml").write_text("\n".join(settings) + "\n", encoding="utf-8")
+    )
+    yarn.write_berry(npm, folder, *settings)
     (folder / "yarn.lock").write_text("", encoding="utf-8")
-    yarn = [str(clients.node()), str(clients.yarn_berry())]
-    return npm.run_command([*yarn, "install"], cwd=folder, patience=patience)
+    script = [str(clients.node()), str(clients.yarn_berry())]
+    return npm.run_command([*script, "install"], cwd=folder, patience=patience)
 
 
 # The major version of the npm beside, and the command.
