@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 JOBS ?= 2
+# Bytecode is kept, whatever the shell says: without it every command reads all its sources anew, for thrice the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 hash = $(firstword $(shell cat $(1) | sha256sum | cut -c1-16))
 RUNTIME := $(STAMPS)/runtime-$(call hash,requirements.lock pyproject.toml)
@@ -59,12 +61,12 @@ $(BIN)/uv:
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(RUNTIME): | $(BIN)/uv
-	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	@$(INSTALL_SELF)
 	@mkdir -p $(STAMPS) && touch $@
 
 $(DEVELOPMENT): | $(BIN)/uv
-	@$(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.lock
 	@$(INSTALL_SELF)
 	@mkdir -p $(STAMPS) && touch $@ $(RUNTIME)
 

@@ -13,13 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Integer, bindparam, delete, insert, select
 
 from twokey.clock import MICROSECONDS, monotonic
 from twokey.db.engine import Database
 from twokey.db.schema import Attempt
 
 MOST_WAIT_SECONDS = 10.0
+_NTH_LATEST = (
+    select(Attempt.at)
+    .where(Attempt.bucket == bindparam("bucket"), Attempt.at > bindparam("since"))
+    .order_by(Attempt.at.desc())
+    .offset(bindparam("others", type_=Integer))
+    .limit(1)
+)
+_RECORD = insert(Attempt).returning(Attempt.id)
 MOST_WAITING = 64  # callers at once; a flood of guesses must not hold every worker thread (app.py has 96)
 
 
@@ -162,11 +170,7 @@ def full_until(connection: Connection, bucket: Bucket, at: int) -> int | None:
     for limit in bucket.limits:
         window = limit.seconds * MICROSECONDS
         oldest_that_fills = connection.execute(
-            select(Attempt.at)
-            .where(Attempt.bucket == bucket.key, Attempt.at > at - window)
-            .order_by(Attempt.at.desc())
-            .offset(limit.count - 1)
-            .limit(1)
+            _NTH_LATEST, {"bucket": bucket.key, "since": at - window, "others": limit.count - 1}
         ).scalar_one_or_none()
         if oldest_that_fills is not None:
             latest = max(latest or 0, oldest_that_fills + window)
@@ -175,8 +179,7 @@ def full_until(connection: Connection, bucket: Bucket, at: int) -> int | None:
 
 def record(connection: Connection, key: str, at: int) -> int:
     """Counts one attempt in the bucket `key` within the caller's transaction. Returns its id."""
-    result = connection.execute(insert(Attempt).values(bucket=key, at=at).returning(Attempt.id))
-    return result.scalar_one()
+    return connection.execute(_RECORD, {"bucket": key, "at": at}).scalar_one()
 
 
 def forget(connection: Connection, before: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from twokey.accounts import letters
 from twokey.accounts.letters import Letter
@@ -80,6 +80,16 @@ _LISTED = (
     Mail.failed_at, Mail.last_error,
 )  # fmt: skip
 _WAITING = Mail.sent_at.is_(None) & Mail.failed_at.is_(None)
+_LATEST_LIKE = (
+    select(Mail.id, Mail.sealed_body, Mail.due_at, Mail.attempts, Mail.sent_at)
+    .where(
+        Mail.user_id == bindparam("user_id"), Mail.kind == bindparam("kind"), Mail.recipient == bindparam("recipient"),
+        Mail.created_at > bindparam("since"),
+    )
+    .order_by(Mail.created_at.desc(), Mail.due_at.desc())
+    .limit(1)
+)  # fmt: skip
+_APPENDED = update(Mail).where(Mail.id == bindparam("appended"), Mail.attempts == 0, _WAITING)
 
 
 class Outbox:
@@ -118,13 +128,11 @@ class Outbox:
         caller holds off everyone else who could do the same for this account.
         """
         latest = connection.execute(
-            select(Mail.id, Mail.sealed_body, Mail.due_at, Mail.attempts, Mail.sent_at)
-            .where(
-                Mail.user_id == draft.user_id, Mail.kind == draft.kind, Mail.recipient == draft.recipient,
-                Mail.created_at > at - 2 * BATCHED,
-            )
-            .order_by(Mail.created_at.desc(), Mail.due_at.desc())
-            .limit(1)
+            _LATEST_LIKE,
+            {
+                "user_id": draft.user_id, "kind": draft.kind, "recipient": draft.recipient,
+                "since": at - 2 * BATCHED,
+            },
         ).one_or_none()  # fmt: skip
         if latest is None:
             self.put(connection, draft, at)
@@ -143,11 +151,8 @@ class Outbox:
         for item in items:
             letter = letter.with_item(item)
         fresh = self._vault.seal(letters.encoded(letter), seal_context(mail_id))
-        changed = connection.execute(
-            update(Mail)
-            .where(Mail.id == mail_id, Mail.attempts == 0, _WAITING)
-            .values(sealed_body=fresh, key_id=key_id_of(fresh))
-        )
+        values = {"appended": mail_id, "sealed_body": fresh, "key_id": key_id_of(fresh)}
+        changed = connection.execute(_APPENDED, values)
         return changed.rowcount == 1
 
     # -- sending -------------------------------------------------------------------------------------------------

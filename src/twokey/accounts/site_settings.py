@@ -21,6 +21,7 @@ REQUIRE_2FA = ("off", "publishers", "everyone")
 LIFETIMES = tuple(each.name for each in fields(Lifetimes))
 NONE = "none"
 LONGEST_DAYS = 36500
+_EVERY = select(SiteSetting.name, SiteSetting.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Changed:
 
 def read(connection: Connection, default: Site) -> Site:
     """The site as it is: `default` with the rows over it."""
-    rows: dict[str, str] = dict(row for row in connection.execute(select(SiteSetting.name, SiteSetting.value)))
+    rows: dict[str, str] = dict(row for row in connection.execute(_EVERY))
     if not rows:
         return default
     lifetimes = default.lifetimes

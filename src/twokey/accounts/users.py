@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from twokey.accounts import mail_links, sessions
 from twokey.audit.events import Event
@@ -47,17 +47,19 @@ _COLUMNS = (
     User.freenode, User.mode, User.administrator, User.disabled_at, User.codes_suspended_at, User.created_at,
     User.updated_at, User.closed_at,
 )  # fmt: skip
+_BY_NAME = select(*_COLUMNS).where(User.name == bindparam("name"))
+_BY_ID = select(*_COLUMNS).where(User.id == bindparam("user_id"))
 
 
 def find(connection: Connection, name: str) -> Account | None:
     """The account `name`, or None."""
-    row = connection.execute(select(*_COLUMNS).where(User.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     return None if row is None else _account(row._asdict())
 
 
 def by_id(connection: Connection, user_id: int) -> Account:
     """The account with this id. Raises NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(User.id == user_id)).one_or_none()
+    row = connection.execute(_BY_ID, {"user_id": user_id}).one_or_none()
     if row is None:
         raise NotFound("There is no such account.")
     return _account(row._asdict())

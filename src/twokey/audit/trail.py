@@ -23,6 +23,8 @@ from twokey.vault import keyed_hash
 GENESIS = "0" * 64
 BEFORE_ALL = -(2**63)  # an event slipped in before the first shows too
 MINUTE = 60_000_000
+_LAST = select(AuditEvent.seq, AuditEvent.hash).order_by(AuditEvent.seq.desc()).limit(1)
+_APPEND, _APPEND_ADDRESS = insert(AuditEvent), insert(AuditAddress)
 Value = str | int | bool | None | Mapping[str, "Value"] | Sequence["Value"]
 
 
@@ -88,9 +90,7 @@ class Trail:
         what proved it, `details` what changed. None of them may hold a secret.
         """
         self._database.lock(connection, "audit")
-        last = connection.execute(
-            select(AuditEvent.seq, AuditEvent.hash).order_by(AuditEvent.seq.desc()).limit(1)
-        ).one_or_none()
+        last = connection.execute(_LAST).one_or_none()
         seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
         principal = caller.principal
         document: dict[str, Value] = {
@@ -115,12 +115,13 @@ class Trail:
         }
         text = canonical(document)
         connection.execute(
-            insert(AuditEvent).values(
-                seq=seq, at=at, event=event.value, account=account, resource=document["resource"], document=text,
-                hash=chained(previous, text),
-            )
+            _APPEND,
+            {
+                "seq": seq, "at": at, "event": event.value, "account": account, "resource": document["resource"],
+                "document": text, "hash": chained(previous, text),
+            },
         )  # fmt: skip
-        connection.execute(insert(AuditAddress).values(seq=seq, address=caller.address, at=at))
+        connection.execute(_APPEND_ADDRESS, {"seq": seq, "address": caller.address, "at": at})
         if self._listener is not None:
             self._listener(connection, Happened(event.value, account, resource, details or {}, caller, at))
         return seq

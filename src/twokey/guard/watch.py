@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from twokey.audit.events import Event
@@ -18,6 +18,13 @@ from twokey.db.schema import AuditEvent
 
 EVERY_SECONDS = 0.1
 MOST = 100  # events to tell apart at once; with more, everything is forgotten
+_NEWEST = select(AuditEvent.seq).order_by(AuditEvent.seq.desc()).limit(1)
+_SINCE = (
+    select(AuditEvent.event, AuditEvent.resource)
+    .where(AuditEvent.seq > bindparam("last"))
+    .order_by(AuditEvent.seq)
+    .limit(MOST + 1)
+)
 # Nothing of what others read, but for the package that is named.
 _OF_ONE_PACKAGE = {
     Event.PACKAGE_CREATE, Event.PACKAGE_PUBLISH, Event.PACKAGE_DEPRECATE, Event.PACKAGE_TAG, Event.PACKAGE_STAR,
@@ -51,13 +58,11 @@ class Watch:
         self._failing = False
 
     def _mark_since(self) -> None:
-        newest = select(AuditEvent.seq).order_by(AuditEvent.seq.desc()).limit(1)
         with self._database.read() as connection:
-            last = connection.execute(newest).scalar_one_or_none() or 0
+            last = connection.execute(_NEWEST).scalar_one_or_none() or 0
             if last == self._last:
                 return
-            since = select(AuditEvent.event, AuditEvent.resource).where(AuditEvent.seq > (self._last or 0))
-            new = connection.execute(since.order_by(AuditEvent.seq).limit(MOST + 1)).all()
+            new = connection.execute(_SINCE, {"last": self._last or 0}).all()
         generation = self._database.generation
         known = self._last is not None and last > self._last and len(new) <= MOST
         changes = [(event, resource or "") for event, resource in new if event not in _NOTHING_READ]

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, case, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from twokey.authority.roles import MANAGERS, READ_WRITE, PackageRole
 from twokey.db.schema import Member, Organisation, Owner, Package, User
@@ -25,12 +38,15 @@ _MANAGING = (
     .where(Member.role.in_(_MANAGER_ROLES))
 )
 _WAYS = union_all(_OWNING, _GRANTED, _MANAGING).subquery("ways")
+_ROLE_OF = select(func.max(_WAYS.c.role)).where(
+    _WAYS.c.package_id == bindparam("package_id"), _WAYS.c.user_id == bindparam("user_id")
+)
 
 
 def role_of(connection: Connection, package_id: int, user_id: int) -> PackageRole:
     """The highest role that the user has on the package, by whatever way. A public one may be read by all besides."""
-    query = select(func.max(_WAYS.c.role)).where(_WAYS.c.package_id == package_id, _WAYS.c.user_id == user_id)
-    return PackageRole(connection.execute(query).scalar_one() or PackageRole.NONE)
+    role = connection.execute(_ROLE_OF, {"package_id": package_id, "user_id": user_id}).scalar_one()
+    return PackageRole(role or PackageRole.NONE)
 
 
 def managed_by(user_id: int) -> ColumnElement[bool]:

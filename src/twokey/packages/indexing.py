@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate, islice
 
-from sqlalchemy import Connection, Select, and_, delete, insert, select, text
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, text
 
 from twokey.db.engine import Database
 from twokey.db.schema import DistTag, Owner, Package, SearchDocument, User, Version
@@ -39,6 +39,37 @@ _LETTER = re.compile(r"u[0-9a-f]{6}|.")  # of a word as `words` spells it
 # Control characters, halves of surrogate pairs, and the marks that turn the direction of a line around.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _WEB = re.compile(r"(?:git\+)?(https?://[^\s<>\"']+)")
+_NO_DOCUMENT = delete(SearchDocument).where(SearchDocument.package_id == bindparam("package_id"))
+_NEW_DOCUMENT = insert(SearchDocument)
+_NO_ENTRY = {
+    "sqlite": text("DELETE FROM search_index WHERE rowid = :package_id"),
+    "postgresql": text("DELETE FROM search_index WHERE package_id = :package_id"),
+}
+_NEW_ENTRY = {
+    "sqlite": text(
+        "INSERT INTO search_index (rowid, name, keywords, description, marks) VALUES (:package_id, :a, :b, :c, :marks)"
+    ),
+    "postgresql": text(
+        "INSERT INTO search_index (package_id, words, marks) "
+        "VALUES (:package_id, CAST(:words AS tsvector), CAST(:marks AS tsvector))"
+    ),
+}
+_LATEST = (
+    select(
+        Package.name, Package.access, Version.version, Version.published_at, User.name, Version.deprecated,
+        Version.manifest,
+    )
+    .join(DistTag, and_(DistTag.package_id == Package.id, DistTag.tag == "latest"))
+    .join(Version, and_(Version.package_id == Package.id, Version.version == DistTag.version))
+    .join(User, User.id == Version.publisher_id)
+    .where(
+        Package.id == bindparam("package_id"), Package.unpublished_at.is_(None), Package.quarantined_at.is_(None),
+        Version.removed_at.is_(None),
+    )
+)  # fmt: skip
+_OWNERS = select(User.name).join(Owner, Owner.user_id == User.id).where(Owner.package_id == bindparam("package_id"))
+_TEAMS = select(Grant.team_id).where(Grant.package_id == bindparam("package_id"))
+_VULNERABLE = select(AdvisoryPackage.vulnerable_versions).where(AdvisoryPackage.package == bindparam("package"))
 
 
 class Facet(StrEnum):
@@ -102,11 +133,10 @@ def reindex(connection: Connection, package_id: int) -> None:
     Called within the transaction that changed the package, which holds its row locked. A quarantined package is not
     held: nobody finds it.
     """
-    connection.execute(delete(SearchDocument).where(SearchDocument.package_id == package_id))
-    is_sqlite = connection.dialect.name == "sqlite"
-    key = "rowid" if is_sqlite else "package_id"
-    connection.execute(text(f"DELETE FROM search_index WHERE {key} = :id"), {"id": package_id})  # noqa: S608
-    row = connection.execute(_latest().where(Package.id == package_id)).one_or_none()
+    of_package = {"package_id": package_id}
+    connection.execute(_NO_DOCUMENT, of_package)
+    connection.execute(_NO_ENTRY[connection.dialect.name], of_package)
+    row = connection.execute(_LATEST, of_package).one_or_none()
     if row is None:
         return
     name, access, version, published_at, publisher, deprecated, stored = row
@@ -114,13 +144,14 @@ def reindex(connection: Connection, package_id: int) -> None:
     description, keywords = _description(manifest.get("description")), _keywords(manifest.get("keywords"))
     author = _author(manifest.get("author"))
     connection.execute(
-        insert(SearchDocument).values(
-            package_id=package_id, name=name, version=version, description=description,
-            keywords=json.dumps(keywords, ensure_ascii=False), publisher=publisher, published_at=published_at,
-            public=access == "public",
-            deprecated=None if deprecated is None else _printable(deprecated, LONGEST_DETAIL),
-            details=json.dumps(_details(manifest, author), ensure_ascii=False),
-        )
+        _NEW_DOCUMENT,
+        {
+            "package_id": package_id, "name": name, "version": version, "description": description,
+            "keywords": json.dumps(keywords, ensure_ascii=False), "publisher": publisher,
+            "published_at": published_at, "public": access == "public",
+            "deprecated": None if deprecated is None else _printable(deprecated, LONGEST_DETAIL),
+            "details": json.dumps(_details(manifest, author), ensure_ascii=False),
+        },
     )  # fmt: skip
     package_name = PackageName.parse(name)
     columns = (name_words(package_name), words(" ".join(keywords)), words(description))
@@ -129,8 +160,8 @@ def reindex(connection: Connection, package_id: int) -> None:
         mark(Facet.SCOPE, package_name.scope or "unscoped"),
         *(mark(Facet.KEYWORD, each) for each in keywords),
         *(mark(Facet.AUTHOR, each) for each in _known_as(author)),
-        *(mark(Facet.MAINTAINER, each) for each in _owner_names(connection, package_id)),
-        *(mark(Facet.TEAM, str(each)) for each in _team_ids(connection, package_id)),
+        *(mark(Facet.MAINTAINER, each) for each in connection.execute(_OWNERS, of_package).scalars()),
+        *(mark(Facet.TEAM, str(each)) for each in connection.execute(_TEAMS, of_package).scalars()),
         *(mark(Facet.IS, "unstable") for _ in range(is_unstable(version))),
         *(mark(Facet.IS, "deprecated") for _ in range(deprecated is not None)),
         *(mark(Facet.IS, "insecure") for _ in range(_is_insecure(connection, name, version))),
@@ -139,18 +170,14 @@ def reindex(connection: Connection, package_id: int) -> None:
 
 
 def _write(connection: Connection, package_id: int, columns: Sequence[Sequence[str]], marks: Sequence[str]) -> None:
-    values: dict[str, object] = {"id": package_id}
+    values: dict[str, object] = {"package_id": package_id}
     if connection.dialect.name == "sqlite":
-        places, marked = ":a, :b, :c", ":marks"
         values |= {key: " ".join(each) for key, each in zip("abc", columns, strict=True)}
         values["marks"] = " ".join(marks)
-        into = "rowid, name, keywords, description, marks"
     else:
-        places, marked = "CAST(:words AS tsvector)", "CAST(:marks AS tsvector)"
         marks = [*marks, *(block_mark(size, package_id // size) for size in BLOCKS)]
         values |= {"words": _vector(columns), "marks": " ".join(f"'{each}'" for each in marks)}
-        into = "package_id, words, marks"
-    connection.execute(text(f"INSERT INTO search_index ({into}) VALUES (:id, {places}, {marked})"), values)  # noqa: S608
+    connection.execute(_NEW_ENTRY[connection.dialect.name], values)
 
 
 def reindex_named(connection: Connection, names: Iterable[str]) -> None:
@@ -200,31 +227,9 @@ def is_unstable(version: str) -> bool:
 
 def _is_insecure(connection: Connection, name: str, version: str) -> bool:
     """Whether an advisory that was imported affects the version."""
-    query = select(AdvisoryPackage.vulnerable_versions).where(AdvisoryPackage.package == name)
     parsed = [semver.parse(version)]
-    return any(affected.held(affected.read(each), parsed) for each in connection.execute(query).scalars())
-
-
-def _latest() -> Select[str, str, str, int, str, str | None, str]:
-    return (
-        select(
-            Package.name, Package.access, Version.version, Version.published_at, User.name, Version.deprecated,
-            Version.manifest,
-        )
-        .join(DistTag, and_(DistTag.package_id == Package.id, DistTag.tag == "latest"))
-        .join(Version, and_(Version.package_id == Package.id, Version.version == DistTag.version))
-        .join(User, User.id == Version.publisher_id)
-        .where(Package.unpublished_at.is_(None), Package.quarantined_at.is_(None), Version.removed_at.is_(None))
-    )  # fmt: skip
-
-
-def _owner_names(connection: Connection, package_id: int) -> Sequence[str]:
-    query = select(User.name).join(Owner, Owner.user_id == User.id).where(Owner.package_id == package_id)
-    return connection.execute(query).scalars().all()
-
-
-def _team_ids(connection: Connection, package_id: int) -> Sequence[int]:
-    return connection.execute(select(Grant.team_id).where(Grant.package_id == package_id)).scalars().all()
+    vulnerable = connection.execute(_VULNERABLE, {"package": name}).scalars()
+    return any(affected.held(affected.read(each), parsed) for each in vulnerable)
 
 
 def _description(value: object) -> str:

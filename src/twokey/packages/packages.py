@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from twokey.accounts import users
 from twokey.audit.events import Event
@@ -56,12 +56,18 @@ _COLUMNS = (
     Package.quarantined_at, Package.quarantine_reason, func.coalesce(StarCount.count, 0).label("stars"),
     func.coalesce(StarCount.revision, 0).label("stars_revision"),
 )  # fmt: skip
+_BY_NAME = (
+    select(*_COLUMNS).outerjoin(StarCount, StarCount.package_id == Package.id).where(Package.name == bindparam("name"))
+)
+_CHANGED = update(Package).where(Package.id == bindparam("changed")).values(revision=Package.revision + 1)
+_TAGS = select(DistTag.tag, DistTag.version).where(DistTag.package_id == bindparam("package_id")).order_by(DistTag.tag)
+_NEW_TAG = insert(DistTag)
+_NO_TAG = delete(DistTag).where(DistTag.package_id == bindparam("package_id"), DistTag.tag == bindparam("tag"))
 
 
 def find(connection: Connection, name: PackageName) -> Found | None:
     """The package's row, also of one that was unpublished; None where the name was never used."""
-    query = select(*_COLUMNS).outerjoin(StarCount, StarCount.package_id == Package.id).where(Package.name == str(name))
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": str(name)}).one_or_none()
     return None if row is None else Found(**row._asdict())
 
 
@@ -110,11 +116,7 @@ def create(tx: Transaction, name: PackageName, access: str, owner_id: int, organ
 
 def changed(tx: Transaction, package_id: int, **values: object) -> None:
     """Raises the revision and indexes the package anew: every change of a package ends here."""
-    tx.connection.execute(
-        update(Package)
-        .where(Package.id == package_id)
-        .values(revision=Package.revision + 1, modified_at=tx.now, **values)
-    )
+    tx.connection.execute(_CHANGED, {"changed": package_id, "modified_at": tx.now, **values})
     indexing.reindex(tx.connection, package_id)
 
 
@@ -191,8 +193,7 @@ def set_mfa(tx: Transaction, found: Found, mfa: str) -> None:
 
 def dist_tags(connection: Connection, package_id: int) -> dict[str, str]:
     """The package's dist-tags, `latest` first."""
-    query = select(DistTag.tag, DistTag.version).where(DistTag.package_id == package_id)
-    tags = dict(row for row in connection.execute(query.order_by(DistTag.tag)))
+    tags = dict(row for row in connection.execute(_TAGS, {"package_id": package_id}))
     return {**({LATEST: tags[LATEST]} if LATEST in tags else {}), **tags}
 
 
@@ -209,8 +210,8 @@ def set_dist_tag(tx: Transaction, found: Found, tag: str, version: str) -> None:
 
 def put_dist_tag(connection: Connection, package_id: int, tag: str, version: str) -> None:
     """Writes a dist-tag's row."""
-    connection.execute(delete(DistTag).where(DistTag.package_id == package_id, DistTag.tag == tag))
-    connection.execute(insert(DistTag).values(package_id=package_id, tag=tag, version=version))
+    connection.execute(_NO_TAG, {"package_id": package_id, "tag": tag})
+    connection.execute(_NEW_TAG, {"package_id": package_id, "tag": tag, "version": version})
 
 
 def remove_dist_tag(tx: Transaction, found: Found, tag: str) -> None:
@@ -220,7 +221,7 @@ def remove_dist_tag(tx: Transaction, found: Found, tag: str) -> None:
     before = dist_tags(tx.connection, found.id).get(tag)
     if before is None:
         raise NotFound(f"{found.name} has no dist-tag {tag}.")
-    tx.connection.execute(delete(DistTag).where(DistTag.package_id == found.id, DistTag.tag == tag))
+    tx.connection.execute(_NO_TAG, {"package_id": found.id, "tag": tag})
     changed(tx, found.id)
     tx.record(Event.PACKAGE_TAG, details={"tag": tag, "before": before, "after": None})
 
@@ -247,7 +248,7 @@ def mend_dist_tags(tx: Transaction, found: Found, wanted: Mapping[str, str]) -> 
     left = set(version_names(tx.connection, found.id))
     for tag, version in dist_tags(tx.connection, found.id).items():
         if version not in left:
-            tx.connection.execute(delete(DistTag).where(DistTag.package_id == found.id, DistTag.tag == tag))
+            tx.connection.execute(_NO_TAG, {"package_id": found.id, "tag": tag})
     if LATEST not in dist_tags(tx.connection, found.id) and left:
         preferred = wanted.get(LATEST)
         latest = preferred if preferred in left else semver.highest(left)

@@ -39,6 +39,8 @@ MILLISECOND = 1000  # µs: npm reads the time of a version, and the end of a key
 BATCH = 500
 log = logging.getLogger("twokey")
 LOCK, LOCK_OF_MISSING = "signing-key", "signing-missing"
+_CURRENT = select(SigningKey.keyid, SigningKey.sealed_key).where(SigningKey.expires_at.is_(None))
+_SIGNED = insert(VersionSignature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,12 @@ class Signer:
         Raises IntegrityFault where there is no key, or the vault cannot open it.
         """
         self._database.lock(connection, LOCK, shared=True)
-        row = connection.execute(
-            select(SigningKey.keyid, SigningKey.sealed_key).where(SigningKey.expires_at.is_(None))
-        ).one_or_none()
+        row = connection.execute(_CURRENT).one_or_none()
         if row is None:
             raise IntegrityFault("There is no key to sign versions with: twokey admin signing-key rotate makes one.")
         signature = self._key(row.keyid, row.sealed_key).sign(message(name, version, digest), ec.ECDSA(hashes.SHA256()))
-        connection.execute(
-            insert(VersionSignature).values(
-                version_id=version_id, keyid=row.keyid, signature=base64.b64encode(signature).decode()
-            )
-        )
+        signed = {"version_id": version_id, "keyid": row.keyid, "signature": base64.b64encode(signature).decode()}
+        connection.execute(_SIGNED, signed)
 
     def make_first(self, now: int) -> None:
         """Makes the first key, where there is none yet."""

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
@@ -33,6 +33,11 @@ from twokey.publishing.received import Received
 
 RELEASE_TAG = packages.LATEST
 README_LENGTH = 1024 * 1024
+_NEW_VERSION = insert(Version).returning(Version.id)
+_NEW_README = insert(VersionReadme)
+_REMOVED_AT = select(Version.removed_at).where(
+    Version.package_id == bindparam("package_id"), Version.version == bindparam("version")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +95,16 @@ def publish(tx: Transaction, prepared: Prepared, signer: Signer) -> None:
         tx.record(Event.PACKAGE_PUBLISH, details={"version": prepared.version, "repeated": True})
         return
     _check_version_is_new(tx, found.id, prepared.version)
-    made = tx.connection.execute(
-        insert(Version).values(
-            package_id=found.id, version=prepared.version, manifest=prepared.manifest,
-            abbreviated=prepared.abbreviated, digest=prepared.digest, size=prepared.size, published_at=tx.now,
-            publisher_id=tx.permit.actor, publisher_token_id=tx.permit.caller.principal.token_id,
-            proof=tx.permit.proved_with,
-        ).returning(Version.id)
-    )  # fmt: skip
-    version_id = made.scalar_one()
+    values = {
+        "package_id": found.id, "version": prepared.version, "manifest": prepared.manifest,
+        "abbreviated": prepared.abbreviated, "digest": prepared.digest, "size": prepared.size,
+        "published_at": tx.now, "publisher_id": tx.permit.actor,
+        "publisher_token_id": tx.permit.caller.principal.token_id, "proof": tx.permit.proved_with,
+    }  # fmt: skip
+    version_id = tx.connection.execute(_NEW_VERSION, values).scalar_one()
     signer.sign(tx.connection, version_id, str(prepared.name), prepared.version, prepared.digest)
     if prepared.readme_html:
-        values = {"version_id": version_id, "html": prepared.readme_html}
-        tx.connection.execute(insert(VersionReadme).values(**values))
+        tx.connection.execute(_NEW_README, {"version_id": version_id, "html": prepared.readme_html})
     tags = set(prepared.tags)
     if packages.LATEST not in tags | packages.dist_tags(tx.connection, found.id).keys():
         tags.add(packages.LATEST)
@@ -145,9 +147,7 @@ def _is_repeat(tx: Transaction, package_id: int, prepared: Prepared) -> bool:
 
 
 def _check_version_is_new(tx: Transaction, package_id: int, version: str) -> None:
-    row = tx.connection.execute(
-        select(Version.removed_at).where(Version.package_id == package_id, Version.version == version)
-    ).one_or_none()
+    row = tx.connection.execute(_REMOVED_AT, {"package_id": package_id, "version": version}).one_or_none()
     if row is None:
         return
     if row[0] is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from twokey.audit.events import Event
 from twokey.audit.transaction import Transaction
@@ -154,13 +154,7 @@ def find(connection: Connection, text: str, at: int) -> Found | None:
     """The live token whose secret is `text`, or None where it is unknown, expired, idle for too long or revoked."""
     if not secret.is_well_formed(text):
         return None
-    row = connection.execute(
-        select(
-            *_LISTED, User.id, User.name, User.disabled_at, Token.idle_microseconds,
-        )
-        .join(User, User.id == Token.user_id)
-        .where(Token.secret_hash == secret.hashed(text), Token.revoked_at.is_(None))
-    ).one_or_none()  # fmt: skip
+    row = connection.execute(_BY_SECRET, {"secret_hash": secret.hashed(text)}).one_or_none()
     if row is None:
         return None
     *columns, user_id, user_name, disabled_at, idle = row
@@ -180,8 +174,7 @@ def find(connection: Connection, text: str, at: int) -> Found | None:
 
 def is_live(connection: Connection, token_id: int, at: int, *, locked: bool = False) -> bool:
     """Whether the token is neither revoked nor expired. `locked` holds it so until the transaction ends."""
-    query = select(Token.expires_at).where(Token.id == token_id, Token.revoked_at.is_(None))
-    row = connection.execute(query.with_for_update(key_share=True) if locked else query).one_or_none()
+    row = connection.execute(_END_LOCKED if locked else _END, {"token_id": token_id}).one_or_none()
     return row is not None and (row[0] is None or row[0] > at)
 
 
@@ -248,6 +241,13 @@ _LISTED = (
     Token.id, Token.key, Token.prefix, Token.name, Token.description, Token.kind, Token.limits, Token.created_at,
     Token.expires_at, Token.last_used_at, Token.last_used_address, Token.suffix,
 )  # fmt: skip
+_BY_SECRET = (
+    select(*_LISTED, User.id, User.name, User.disabled_at, Token.idle_microseconds)
+    .join(User, User.id == Token.user_id)
+    .where(Token.secret_hash == bindparam("secret_hash"), Token.revoked_at.is_(None))
+)
+_END = select(Token.expires_at).where(Token.id == bindparam("token_id"), Token.revoked_at.is_(None))
+_END_LOCKED = _END.with_for_update(key_share=True)
 
 
 def _live(user_id: int, at: int) -> Select[*tuple[Any, ...]]:
