@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Text,
     bindparam,
@@ -43,14 +45,31 @@ _ROLE_OF = select(func.max(_WAYS.c.role)).where(
 )
 
 
+_OWN = select(literal(Facet.MAINTAINER.value), User.name).where(User.id == bindparam("user_id"))
+_MANAGED = (
+    select(literal(Facet.SCOPE.value), Organisation.name)
+    .join(Member, Member.organisation_id == Organisation.id)
+    .where(Member.user_id == bindparam("user_id"), Member.role.in_(_MANAGER_ROLES))
+    .order_by(Organisation.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_IN_TEAMS = (
+    select(literal(Facet.TEAM.value), cast(TeamMember.team_id, Text))
+    .where(TeamMember.user_id == bindparam("user_id"))
+    .order_by(TeamMember.team_id.desc())
+    .limit(bindparam("more", type_=Integer))
+)
+_MARKED = union_all(_OWN, select(_MANAGED.subquery()), select(_IN_TEAMS.subquery()))
+
+
 def role_of(connection: Connection, package_id: int, user_id: int) -> PackageRole:
     """The highest role that the user has on the package, by whatever way. A public one may be read by all besides."""
     role = connection.execute(_ROLE_OF, {"package_id": package_id, "user_id": user_id}).scalar_one()
     return PackageRole(role or PackageRole.NONE)
 
 
-def managed_by(user_id: int) -> ColumnElement[bool]:
-    """The packages that the user manages, as a condition on `Package`.
+def managed_by(user_id: int | BindParameter[int]) -> ColumnElement[bool]:
+    """The packages that the user manages, as a condition on `Package`; a parameter's name for one that is asked often.
 
     In its own words and not by `_WAYS`: so it asks for organisations, and not for each package that they have.
     """
@@ -60,8 +79,8 @@ def managed_by(user_id: int) -> ColumnElement[bool]:
     )
 
 
-def readable_by(user_id: int) -> ColumnElement[bool]:
-    """The packages on which the user has a role, as a condition on `Package`."""
+def readable_by(user_id: int | BindParameter[int]) -> ColumnElement[bool]:
+    """The packages on which the user has a role, as a condition on `Package`; see `managed_by`."""
     granted = (
         select(Grant.package_id)
         .join(TeamMember, TeamMember.team_id == Grant.team_id)
@@ -77,21 +96,7 @@ def marks_readable_by(connection: Connection, user_id: int, most: int) -> list[s
     than that, the teams' organisations. What a mark finds is still to be asked by `readable_by`: an organisation has
     more packages than a team, and a team that is gone leaves its marks behind.
     """
-    managed = (
-        select(literal(Facet.SCOPE.value), Organisation.name)
-        .join(Member, Member.organisation_id == Organisation.id)
-        .where(Member.user_id == user_id, Member.role.in_(_MANAGER_ROLES))
-        .order_by(Organisation.id.desc())
-        .limit(most)
-    )
-    teams = (
-        select(literal(Facet.TEAM.value), cast(TeamMember.team_id, Text))
-        .where(TeamMember.user_id == user_id)
-        .order_by(TeamMember.team_id.desc())
-        .limit(most + 1)
-    )
-    own = select(literal(Facet.MAINTAINER.value), User.name).where(User.id == user_id)
-    ways = connection.execute(union_all(own, select(managed.subquery()), select(teams.subquery()))).all()
+    ways = connection.execute(_MARKED, {"user_id": user_id, "most": most, "more": most + 1}).all()
     marks = [mark(Facet(facet), value) for facet, value in ways]
     of_teams = [each for each, (facet, _) in zip(marks, ways, strict=True) if facet == Facet.TEAM]
     if len(of_teams) <= most:

@@ -15,7 +15,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from twokey.db.schema import Owner, Package, SearchDocument, User
 from twokey.db.schema_advisories import Advisory
@@ -95,7 +109,7 @@ def find(connection: Connection, asked: str, *, user_id: int | None, size: int, 
     return Results(total, _hits(connection, ids, user_id), more)
 
 
-def visible_to(user_id: int | None) -> ColumnElement[bool]:
+def visible_to(user_id: int | BindParameter[int] | None) -> ColumnElement[bool]:
     """The packages that the user (None: nobody known) may know of: public ones, and those on which they have a role.
 
     No quarantined ones.
@@ -203,22 +217,33 @@ def _by_name(question: Question) -> ColumnElement[int] | None:
     return case((name == asked, 0), (func.substr(name, 1, len(asked)) == asked, 1), else_=2)
 
 
+_HITS = (
+    select(
+        Package.id, Package.name, SearchDocument.version, SearchDocument.description, SearchDocument.keywords,
+        SearchDocument.publisher, User.email, SearchDocument.published_at, SearchDocument.deprecated,
+        SearchDocument.details, func.coalesce(StarCount.count, 0),
+    )
+    .join(SearchDocument, SearchDocument.package_id == Package.id)
+    .join(User, User.name == SearchDocument.publisher)
+    .outerjoin(StarCount, StarCount.package_id == Package.id)
+    .where(Package.id.in_(bindparam("ids", expanding=True)))
+)  # fmt: skip
+_HITS_OF_NOBODY = _HITS.where(visible_to(None))
+_HITS_OF_READER = _HITS.where(visible_to(bindparam("reader", type_=Integer)))
+_OWNERS = (
+    select(Owner.package_id, User.name, User.email)
+    .join(User, User.id == Owner.user_id)
+    .where(Owner.package_id.in_(bindparam("ids", expanding=True)))
+    .order_by(User.name)
+)
+
+
 def _hits(connection: Connection, ids: Sequence[int], user_id: int | None) -> list[Hit]:
     """The packages in the order of their ids, as far as the user may see them still."""
     if not ids:
         return []
-    query = (
-        select(
-            Package.id, Package.name, SearchDocument.version, SearchDocument.description, SearchDocument.keywords,
-            SearchDocument.publisher, User.email, SearchDocument.published_at, SearchDocument.deprecated,
-            SearchDocument.details, func.coalesce(StarCount.count, 0),
-        )
-        .join(SearchDocument, SearchDocument.package_id == Package.id)
-        .join(User, User.name == SearchDocument.publisher)
-        .outerjoin(StarCount, StarCount.package_id == Package.id)
-        .where(Package.id.in_(ids), visible_to(user_id))
-    )  # fmt: skip
-    rows = {row[0]: row for row in connection.execute(query)}
+    query = _HITS_OF_NOBODY if user_id is None else _HITS_OF_READER
+    rows = {row[0]: row for row in connection.execute(query, {"ids": ids, "reader": user_id})}
     owners = _owners(connection, ids)
     return [_hit(rows[each], owners[each]) for each in ids if each in rows]
 
@@ -235,7 +260,6 @@ def _hit(row: Row[*tuple[Any, ...]], owners: tuple[tuple[str, str], ...]) -> Hit
 def _owners(connection: Connection, package_ids: Sequence[int]) -> dict[int, tuple[tuple[str, str], ...]]:
     """The owners' names and mail addresses of each package, by name."""
     found: dict[int, list[tuple[str, str]]] = {package_id: [] for package_id in package_ids}
-    query = select(Owner.package_id, User.name, User.email).join(User, User.id == Owner.user_id).order_by(User.name)
-    for package_id, name, email in connection.execute(query.where(Owner.package_id.in_(package_ids))):
+    for package_id, name, email in connection.execute(_OWNERS, {"ids": package_ids}):
         found[package_id].append((name, email))
     return {package_id: tuple(each) for package_id, each in found.items()}
