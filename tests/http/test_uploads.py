@@ -58,9 +58,9 @@ def large(name: str, version: str = "1.0.0") -> tuple[bytes, bytes]:
     return packed, json.dumps(publish_body(name, version, packed)).encode()
 
 
-def head(who: Person, name: str, length: int, *lines: str) -> bytes:
-    """The head of a publish."""
-    first = [f"PUT {at(name)} HTTP/1.1", f"host: {who.server.host}", f"authorization: Bearer {who.token}"]
+def head(who: Person, name: str, length: int, *lines: str, under: str = "") -> bytes:
+    """The head of a publish, or of a PUT `under` the package's own address."""
+    first = [f"PUT {at(name)}{under} HTTP/1.1", f"host: {who.server.host}", f"authorization: Bearer {who.token}"]
     return "\r\n".join([*first, f"content-length: {length}", *lines, "", ""]).encode()
 
 
@@ -210,13 +210,45 @@ def test_a_refused_tarball_leaves_nothing(server: Instance, alice: Person) -> No
     assert send(server, "GET", at(name)).status == 404
 
 
-@pytest.mark.parametrize("command", ["deprecate", None])
-def test_a_deprecation_in_a_large_document_is_taken(server: Instance, alice: Person, command: str | None) -> None:
+def many_words(alice: Person) -> str:
+    """A package of two versions whose document is large."""
     name = accounts.fresh_name("many")
     for version in ("1.0.0", "1.1.0"):
         fields = {"description": "d" * 700_000}
         published = publish_body(name, version, package(name, version, **fields), **fields)
         assert alice.ask("PUT", at(name), otp=alice.fresh_code(), body=published).status == 201
+    return name
+
+
+@pytest.mark.parametrize("command", ["unpublish", None])
+def test_an_unpublish_in_a_large_document_is_judged_before_it_is_heard(
+    server: Instance, alice: Person, command: str | None
+) -> None:
+    """npm takes one version of several away by sending the document without it."""
+    name = many_words(alice)
+    fields = {"description": "d" * 700_000}
+    published = publish_body(name, "1.2.0", package(name, "1.2.0", **fields), **fields)
+    assert alice.ask("PUT", at(name), otp=alice.fresh_code(), body=published).status == 201
+    left = document(alice, name)
+    revision, headers = left["_rev"], {} if command is None else {"npm-command": command}
+    del left["versions"]["1.0.0"]
+    body = json.dumps(left).encode()
+    assert len(body) > MIB
+    lines = [f"{key}: {value}" for key, value in headers.items()]
+    for who, status in ((alice, 401), (person(server, mode=None), 403)):
+        with connected(server) as wire:
+            wire.sendall(head(who, name, len(body), "expect: 100-continue", *lines, under=f"/-rev/{revision}"))
+            assert answer_on(wire)[0].status == status
+    assert set(document(alice, name)["versions"]) == {"1.0.0", "1.1.0", "1.2.0"}
+    done = send(server, "PUT", f"{at(name)}/-rev/{revision}", body, token=alice.token, otp=alice.fresh_code(),
+                headers=headers)  # fmt: skip
+    assert done.status == 201, done
+    assert set(document(alice, name)["versions"]) == {"1.1.0", "1.2.0"}
+
+
+@pytest.mark.parametrize("command", ["deprecate", None])
+def test_a_deprecation_in_a_large_document_is_taken(server: Instance, alice: Person, command: str | None) -> None:
+    name = many_words(alice)
     changed = document(alice, name)
     changed["versions"]["1.0.0"]["deprecated"] = "use 1.1"
     body = json.dumps(changed).encode()

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterable
@@ -38,11 +39,16 @@ def publish_all(npm: Npm, packages: Iterable[Packed]) -> dict[str, Result]:
         by_name[packed.name].append(packed)
 
     def publish(versions: list[Packed]) -> list[tuple[str, Result]]:
-        ordered = sorted(versions, key=lambda packed: semver.parse(packed.version))
+        ordered = sorted(versions, key=lambda packed: semver.parse(cleaned(packed.version)))
         return [(str(packed), publish_file(npm, packed.tarball)) for packed in ordered]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return {spec: result for results in pool.map(publish, by_name.values()) for spec, result in results}
+
+
+def cleaned(version: str) -> str:
+    """An old version without its hyphen (`0.4.0rc2`), as npm cleans it before it publishes; alone or after a name."""
+    return re.sub(r"(?<![^@])(\d+\.\d+\.\d+)(?=[a-z])", r"\1-", version)
 
 
 def publish_file(npm: Npm, tarball: Path) -> Result:

@@ -47,16 +47,11 @@ def test_odd_packages_come_back_byte_for_byte(
     publisher: Publisher, packages: dict[str, Packed], published: dict[str, Result], tmp_path: Path
 ) -> None:
     """`npm pack` with an empty cache fetches each one by its own resolution, and what it gets is what came in."""
-    reader = Npm(12, publisher.server, tmp_path / "reader")
-    # npm cleans a version like 0.4.0rc2 before it publishes
-    told = {spec: published[spec].stdout.strip().removeprefix("+ ") for spec in oddities.TAKEN}
-    result = reader.run("pack", "--json", "--dry-run", *told.values(), patience=publishing.PATIENCE)
+    reader = Npm(11, publisher.server, tmp_path / "reader")  # npm 12 tells of one version of a name only
+    result = reader.run("pack", "--json", "--dry-run", *oddities.TAKEN, patience=publishing.PATIENCE)
     assert result.returncode == 0, result
-    packed = json.loads(result.stdout)
-    listed = list(packed.values()) if isinstance(packed, dict) else packed
-    assert {each["id"]: each["integrity"] for each in listed} == {
-        told[spec]: packages[spec].integrity for spec in oddities.TAKEN
-    }
+    expected = {publishing.cleaned(spec): packages[spec].integrity for spec in oddities.TAKEN}
+    assert {each["id"]: each["integrity"] for each in json.loads(result.stdout)} == expected
 
 
 @pytest.mark.parametrize(("spec", "words"), oddities.REFUSED.items(), ids=oddities.REFUSED.keys())

@@ -21,12 +21,15 @@ DEPRECATES = frozenset({"deprecate", "undeprecate"})
 
 
 def ask_first(call: Call) -> None:
-    """Asks the door before a large body of `PUT /NAME` is heard: so large is only a publish, or a deprecation.
+    """Asks the door before a large body is heard: so large is a publish, a deprecation or, with `-rev`, an unpublish.
 
     npm says which of them (npm-protocol.md 0.2). Whatever it says, `put` asks again for what the body turns out to be.
     """
-    deprecates = call.headers.get("npm-command") in DEPRECATES
-    call.require(Action.DEPRECATE if deprecates else Action.PUBLISH, call.package_target())
+    command = call.headers.get("npm-command")
+    action = Action.DEPRECATE if command in DEPRECATES else Action.PUBLISH
+    if "revision" in call.params and command != "publish":
+        action = Action.UNPUBLISH
+    call.require(action, call.package_target())
 
 
 def put(call: Call) -> Answer:

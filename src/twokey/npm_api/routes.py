@@ -100,7 +100,7 @@ ROUTES = (
     Guarded("DELETE", "/-/team/{organisation:part}/{team:part}/package", (Action.ACCESS,), access.revoke),
     Guarded("GET", "/{name:package}/-/{file:part}", (Action.READ_PACKAGE,), packages.tarball, kind="tarball"),
     Guarded("DELETE", "/{name:package}/-/{file:part}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_tarball),
-    Guarded("PUT", "/{name:package}/-rev/{revision:part}", PUT_ACTIONS, publish.put, body_limit=None),
+    Guarded("PUT", "/{name:package}/-rev/{revision:part}", PUT_ACTIONS, publish.put, body_limit=None, ask_first=publish.ask_first),
     Guarded("DELETE", "/{name:package}/-rev/{revision:part}", (Action.UNPUBLISH,), publish.remove_package),
     Guarded("GET", "/{name:package}/{version:part}", (Action.READ_PACKAGE,), packages.version, kind="version"),
     Guarded("GET", "/{name:package}", (Action.READ_PACKAGE,), packages.packument, kind="packument"),
