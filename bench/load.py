@@ -42,7 +42,7 @@ def reads(
     """GETs of the paths in turn, over kept connections; p99 as `slowest`."""
     shown = {
         **headers,
-        "host": f"localhost:{peer.port}",
+        "Host": f"localhost:{peer.port}",  # as wrk spells it: else it sends another one
         **({"authorization": f"Bearer {peer.token}"} if peer.token else {}),
     }
     script = folder / f"{peer.name}.lua"

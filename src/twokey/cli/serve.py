@@ -26,7 +26,7 @@ from twokey.cli.workers import STOPS, Worker, Workers
 from twokey.clock import Clock
 from twokey.errors import ConfigurationError
 from twokey.figures import Figures
-from twokey.http.fast_lane import BoundedProtocol, FastLane
+from twokey.http.fast_lane import Batch, BoundedProtocol, FastLane
 from twokey.http.lane import Lane
 from twokey.registry import MIB, Registry
 from twokey.settings import Settings
@@ -103,7 +103,7 @@ def _protocol(lane: Lane | None) -> type[asyncio.Protocol]:
     """What uvicorn calls for each connection. Without a lane, or where it can answer nothing, there is none."""
     if lane is None or not lane.open:
         return BoundedProtocol
-    return cast("type[asyncio.Protocol]", partial(FastLane, lane=lane))
+    return cast("type[asyncio.Protocol]", partial(FastLane, lane=lane, batch=Batch()))
 
 
 class _Server(uvicorn.Server):
