@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.engine import Engine
@@ -19,6 +20,7 @@ from twokey.db.generation import Generation
 from twokey.errors import ConfigurationError
 
 POOL_SIZE = 24
+BUSY_SECONDS = 5  # for which a writer waits for its turn
 
 
 class Database:
@@ -40,6 +42,7 @@ class Database:
         self._reader: Engine = create_engine(
             parsed, pool_pre_ping=not self.is_sqlite, isolation_level="AUTOCOMMIT", **pool
         )
+        self._writers = Lock()
         if self.is_sqlite:
             event.listen(self._writer, "connect", _set_up_sqlite)
             event.listen(self._reader, "connect", _set_up_sqlite)
@@ -73,12 +76,25 @@ class Database:
         """
         committing = False
         try:
-            with self._writer.connect() as connection, connection.begin():
+            with self._turn(), self._writer.connect() as connection, connection.begin():
                 yield connection
                 committing = True
         finally:
             if committing and not quietly:  # also where the commit fails: it may have come through
                 self.generation.mark(package)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite's writers of this process wait here, each woken when it may: SQLite lets them ask again, with pauses.
+
+        Of eight that publish at once some waited a second. Who gets no turn in time asks SQLite, which refuses.
+        """
+        taken = self.is_sqlite and self._writers.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if taken:
+                self._writers.release()
 
     def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Holds off every other transaction that locks `name`, until this one ends; `shared`, those that do not share.
@@ -104,7 +120,7 @@ def _set_up_sqlite(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEnt
     # The driver's own transactions begin late (ecosystem.md, trap 4): BEGIN is ours, below.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={1000 * BUSY_SECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
