@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from bench import corpus, processes, wire
+from bench import corpus, processes, report, wire
 from bench.peers import Twokey
 from bench.watched import PATH
 from twokey.db import schema
@@ -45,23 +45,28 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.publish", description=__doc__)
     parser.add_argument("--versions", type=int, default=corpus.BIG_VERSIONS)
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="twokey-bench-") as name, Watched(Path(name)) as server:
         server.sign_up()
         _publish(server, corpus.release("warm", "1.0.0", 2 * MIB))
-        print(f"{HEAD}\n{RULE}")
+        lines = [HEAD, RULE]
         for size in SIZES:
             release = corpus.release(f"size-{size}", "1.0.0", size * MIB)
-            print(row(server, f"one upload of {size} MB", [_publishing(server, release)]))
+            lines.append(row(server, f"one upload of {size} MB", [_publishing(server, release)]))
         for turn in ("first", "second"):  # in the first the server's threads are made
             several = [corpus.release(f"{turn}-{number}", "1.0.0", 20 * MIB) for number in range(TOGETHER)]
             uploads = [_publishing(server, each) for each in several]
-            print(row(server, f"{TOGETHER} uploads of 20 MB, {turn} time", uploads))
-        onto_many(server, chosen.versions)
+            lines.append(row(server, f"{TOGETHER} uploads of 20 MB, {turn} time", uploads))
+        lines += onto_many(server, chosen.versions)
+    text = "\n".join(lines)
+    print(text)
+    if chosen.write:
+        report.write("publish", text)
 
 
-def onto_many(server: Watched, count: int) -> None:
-    """Publishes onto a package that has `count` versions, and their deprecation."""
+def onto_many(server: Watched, count: int) -> list[str]:
+    """The lines of publishes onto a package that has `count` versions, and of their deprecation."""
     releases = corpus.big_releases(count + PROBES + 1)
     _publish(server, next(releases))
     fill(server.folder / "data" / "twokey.db", count)
@@ -70,15 +75,16 @@ def onto_many(server: Watched, count: int) -> None:
     found = [_timed(server, [_publishing(server, next(releases))]) for _ in range(PROBES)]
     times, cpus = zip(*found, strict=True)
     title = f"publish onto {count:,} versions: median of {PROBES}, CPU their mean"
-    print(f"| {title} | {statistics.median(times):.1f} | {statistics.mean(cpus):.1f} | | | |")
+    publishes = f"| {title} | {statistics.median(times):.1f} | {statistics.mean(cpus):.1f} | | | |"
     connection = wire.Connection(server.port, server.token)
     changed = connection.request("GET", f"/{corpus.BIG}?write=true").json
     for manifest in changed["versions"].values():
         manifest["deprecated"] = "use another"
     body = json.dumps(changed).encode()
     put = lambda: server.publish(connection, body, corpus.BIG)  # noqa: E731
-    print(row(server, f"deprecation of all of them, {len(body) // MIB} MiB", [put]))
+    deprecation = row(server, f"deprecation of all of them, {len(body) // MIB} MiB", [put])
     connection.close()
+    return [publishes, deprecation]
 
 
 def fill(path: Path, count: int) -> None:

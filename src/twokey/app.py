@@ -260,7 +260,8 @@ class _Server:
     async def not_found(self, request: Request, error: Exception) -> Response:
         """Starlette's own 404 and 405, in our words."""
         answer = self.error(NotFound("Not found"), request.scope)
-        if isinstance(error, HTTPException) and error.status_code == 405:
+        is_page = request.method in ("GET", "HEAD") and wants_page(request.headers)  # at the address of a form, say
+        if isinstance(error, HTTPException) and error.status_code == 405 and not is_page:
             sentence = f"{request.method} is not understood at this address."
             document = {"error": sentence, "request_id": request.state.request_id}
             answer = json_answer(document, 405, getattr(error, "headers", None))

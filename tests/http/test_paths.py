@@ -182,6 +182,13 @@ def test_a_wrong_method_is_405_with_what_is_allowed(server: Server, method: str,
     assert answer.error == expected
 
 
+def test_a_browser_that_asks_for_the_address_of_a_form_gets_a_page(server: Server) -> None:
+    """As after a form that was refused, when its address is asked for once more."""
+    answer = request(server, "GET", "/org/acme/teams", headers={"accept": "text/html"})
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Page not found" in answer.text
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/-/ping", "/-/health", "/{name}", "/{name}/1.0.0", "/{name}/-/{base}-1.0.0.tgz"]
 )

@@ -37,6 +37,15 @@ _PACKAGE = select(
     Package.id, Package.access, Package.mfa, Package.unpublished_at, Package.quarantined_at, Package.quarantine_reason
 ).where(Package.name == bindparam("name"))
 _PACKAGE_LOCKED = _PACKAGE.with_for_update(key_share=True)
+_CLOSE_TO = (
+    select(Package.name)
+    .where(
+        Package.canonical == bindparam("canonical"),
+        Package.name != bindparam("name"),
+        Package.id.not_in(select(Owner.package_id).where(Owner.user_id == bindparam("user_id"))),
+    )
+    .limit(1)
+)
 
 
 class Obstacle(StrEnum):
@@ -339,12 +348,8 @@ def _obstacle(names: _Names, name: PackageName, user_id: int) -> tuple[Obstacle 
         return None, None  # within one scope everything is of one owner
     if str(name) in settings.allow_names:
         return None, None
-    mine = select(Owner.package_id).where(Owner.user_id == user_id)
-    close_to = connection.execute(
-        select(Package.name)
-        .where(Package.canonical == name.canonical, Package.name != str(name), Package.id.not_in(mine))
-        .limit(1)
-    ).scalar_one_or_none()
+    asked = {"canonical": name.canonical, "name": str(name), "user_id": user_id}
+    close_to = connection.execute(_CLOSE_TO, asked).scalar_one_or_none()
     return (Obstacle.NAME_TOO_CLOSE, close_to) if close_to is not None else (None, None)
 
 

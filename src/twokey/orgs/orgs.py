@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from twokey.accounts import users
 from twokey.audit.events import Event
@@ -45,11 +45,16 @@ class FoundOrganisation:
 _COLUMNS = (
     Organisation.id, Organisation.name, Organisation.require_2fa, Organisation.new_packages, Organisation.created_at,
 )  # fmt: skip
+_BY_NAME = select(*_COLUMNS).where(Organisation.name == bindparam("name"))
+_USER = select(User.id).where(User.name == bindparam("name"))
+_ROLE = select(Member.role).where(
+    Member.organisation_id == bindparam("organisation_id"), Member.user_id == bindparam("user_id")
+)
 
 
 def find(connection: Connection, name: str) -> FoundOrganisation | None:
     """The organisation of that name (without `@`)."""
-    row = connection.execute(select(*_COLUMNS).where(Organisation.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     return None if row is None else FoundOrganisation(*row)
 
 
@@ -63,13 +68,13 @@ def get(connection: Connection, name: str) -> FoundOrganisation:
 
 def scope_is_free(connection: Connection, scope: str) -> bool:
     """Whether the scope (without `@`) belongs to nobody yet."""
-    user = connection.execute(select(User.id).where(User.name == scope)).one_or_none()
+    user = connection.execute(_USER, {"name": scope}).one_or_none()
     return user is None and find(connection, scope) is None
 
 
 def may_create_in_scope(connection: Connection, scope: str, user_id: int) -> bool:
     """Whether the user may make new packages in an owned scope (without `@`)."""
-    owner = connection.execute(select(User.id).where(User.name == scope)).scalar_one_or_none()
+    owner = connection.execute(_USER, {"name": scope}).scalar_one_or_none()
     if owner is not None:
         return owner == user_id
     found = find(connection, scope)
@@ -78,8 +83,8 @@ def may_create_in_scope(connection: Connection, scope: str, user_id: int) -> boo
 
 def role_of(connection: Connection, organisation_id: int, user_id: int) -> OrganisationRole | None:
     """What the user is in the organisation; None for who is no member."""
-    query = select(Member.role).where(Member.organisation_id == organisation_id, Member.user_id == user_id)
-    role = connection.execute(query).scalar_one_or_none()
+    member = {"organisation_id": organisation_id, "user_id": user_id}
+    role = connection.execute(_ROLE, member).scalar_one_or_none()
     return None if role is None else OrganisationRole(role)
 
 
