@@ -210,10 +210,10 @@ def test_a_refused_tarball_leaves_nothing(server: Instance, alice: Person) -> No
     assert send(server, "GET", at(name)).status == 404
 
 
-def many_words(alice: Person) -> str:
-    """A package of two versions whose document is large."""
+def many_words(alice: Person, *versions: str) -> str:
+    """A package of these versions whose document is large."""
     name = accounts.fresh_name("many")
-    for version in ("1.0.0", "1.1.0"):
+    for version in versions:
         fields = {"description": "d" * 700_000}
         published = publish_body(name, version, package(name, version, **fields), **fields)
         assert alice.ask("PUT", at(name), otp=alice.fresh_code(), body=published).status == 201
@@ -225,10 +225,7 @@ def test_an_unpublish_in_a_large_document_is_judged_before_it_is_heard(
     server: Instance, alice: Person, command: str | None
 ) -> None:
     """npm takes one version of several away by sending the document without it."""
-    name = many_words(alice)
-    fields = {"description": "d" * 700_000}
-    published = publish_body(name, "1.2.0", package(name, "1.2.0", **fields), **fields)
-    assert alice.ask("PUT", at(name), otp=alice.fresh_code(), body=published).status == 201
+    name = many_words(alice, "1.0.0", "1.1.0", "1.2.0")
     left = document(alice, name)
     revision, headers = left["_rev"], {} if command is None else {"npm-command": command}
     del left["versions"]["1.0.0"]
@@ -248,7 +245,7 @@ def test_an_unpublish_in_a_large_document_is_judged_before_it_is_heard(
 
 @pytest.mark.parametrize("command", ["deprecate", None])
 def test_a_deprecation_in_a_large_document_is_taken(server: Instance, alice: Person, command: str | None) -> None:
-    name = many_words(alice)
+    name = many_words(alice, "1.0.0", "1.1.0")
     changed = document(alice, name)
     changed["versions"]["1.0.0"]["deprecated"] = "use 1.1"
     body = json.dumps(changed).encode()

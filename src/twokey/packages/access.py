@@ -43,8 +43,6 @@ _WAYS = union_all(_OWNING, _GRANTED, _MANAGING).subquery("ways")
 _ROLE_OF = select(func.max(_WAYS.c.role)).where(
     _WAYS.c.package_id == bindparam("package_id"), _WAYS.c.user_id == bindparam("user_id")
 )
-
-
 _OWN = select(literal(Facet.MAINTAINER.value), User.name).where(User.id == bindparam("user_id"))
 _MANAGED = (
     select(literal(Facet.SCOPE.value), Organisation.name)
@@ -69,8 +67,9 @@ def role_of(connection: Connection, package_id: int, user_id: int) -> PackageRol
 
 
 def managed_by(user_id: int | BindParameter[int]) -> ColumnElement[bool]:
-    """The packages that the user manages, as a condition on `Package`; a parameter's name for one that is asked often.
+    """The packages that the user manages, as a condition on `Package`.
 
+    `user_id` is one user, or the parameter of a statement that is made once.
     In its own words and not by `_WAYS`: so it asks for organisations, and not for each package that they have.
     """
     managed = select(Member.organisation_id).where(Member.user_id == user_id, Member.role.in_(_MANAGER_ROLES))
